@@ -12,8 +12,8 @@ namespace tapestry {
 /// main.cpp lists them all.
 struct Command {
   std::string name;
-  std::string summary;                          // one line for `tapestry help`
-  std::vector<const OptionSection*> sections;   // every section it reads, its own first
+  std::string summary;                         // one line for `tapestry help`
+  std::vector<const OptionSection*> sections;  // every section it reads, its own first
   std::function<Exit(const Config&)> run;
 };
 

@@ -10,15 +10,15 @@ namespace tapestry {
 /// Exit status of the program; every Error carries the one it leads to.
 enum class Exit {
   done = 0,
-  usage = 2,        // command line or configuration
-  input = 3,        // a file that the user gave is bad
-  io = 4,           // reading or writing failed: full disk, permission
-  nonfinite = 5,    // training met a number that is not finite
-  memory = 6,       // memory or device
-  checkpoint = 7,   // checkpoint unusable
-  busy = 8,         // another process owns the folder
-  stopped = 75,     // stopped by a signal, can be resumed
-  interrupted = 130 // second interrupt
+  usage = 2,         // command line or configuration
+  input = 3,         // a file that the user gave is bad
+  io = 4,            // reading or writing failed: full disk, permission
+  nonfinite = 5,     // training met a number that is not finite
+  memory = 6,        // memory or device
+  checkpoint = 7,    // checkpoint unusable
+  busy = 8,          // another process owns the folder
+  stopped = 75,      // stopped by a signal, can be resumed
+  interrupted = 130  // second interrupt
 };
 
 /// What went wrong in one line: which file, key or shape, and what to do.

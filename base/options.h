@@ -43,8 +43,9 @@ struct OptionSection {
 };
 
 /// The section of the options struct S, whose members' initial values are the defaults.
-/// `OptionTable<BsbrOptions>("bsbr", "...").add("chunk", &BsbrOptions::chunk, "tokens a chunk", at_least(1))`.
-/// Members may be int64_t, double, bool, std::string or std::vector<std::string> (written a,b,c).
+/// `OptionTable<BsbrOptions>("bsbr", "...").add("chunk", &BsbrOptions::chunk, "tokens a chunk",
+/// at_least(1))`. Members may be int64_t, double, bool, std::string or std::vector<std::string> (written
+/// a,b,c).
 template <class S>
 class OptionTable : public OptionSection {
  public:
@@ -78,7 +79,8 @@ std::string kind_of() {
 
 template <class S>
 template <class V>
-OptionTable<S>& OptionTable<S>::add(const std::string& key, V S::*member, std::string about, Allowed allowed) {
+OptionTable<S>& OptionTable<S>::add(const std::string& key, V S::*member, std::string about,
+                                    Allowed allowed) {
   Option option{key, kind_of<V>(), std::move(about), allowed, format_value(S{}.*member), {}, {}};
   option.set = [member, allowed](void* s, const std::string& text) {
     parse_value(text, allowed, static_cast<S*>(s)->*member);
@@ -124,7 +126,8 @@ class Config {
 
 /// Reads INI text: `[section]`, `key = value`, `#` comments. Unknown keys, duplicates and syntax errors
 /// are errors with file and line; an unknown key names the nearest known one.
-void read_config_file(const std::string& path, const std::vector<const OptionSection*>& known, Config& config);
+void read_config_file(const std::string& path, const std::vector<const OptionSection*>& known,
+                      Config& config);
 void read_config_text(const std::string& text, const std::string& name,
                       const std::vector<const OptionSection*>& known, Config& config);
 /// Reads `--section.key value`, `--section.key=value`; wins over what the file gave. A yes/no key may stand

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+namespace tapestry {
+
+/// C = alpha op(A) op(B) + beta C in row-major order, op(A) [m, k], op(B) [k, n], C [m, n], for every point
+/// of a grid of up to three batch axes. With beta = 0, C is not read.
+struct Gemm {
+  int64_t m = 0, n = 0, k = 0;
+  bool transpose_a = false, transpose_b = false;
+  double alpha = 1, beta = 0;
+  int64_t lda = 0, ldb = 0, ldc = 0;  // elements from row to row as stored; 0: dense
+
+  /// `count` products, whose operands lie `a`, `b` and `c` elements apart.
+  struct Batch {
+    int64_t count = 1, a = 0, b = 0, c = 0;
+  };
+  std::array<Batch, 3> batch{};
+
+  int64_t row_a() const { return lda ? lda : (transpose_a ? m : k); }
+  int64_t row_b() const { return ldb ? ldb : (transpose_b ? k : n); }
+  int64_t row_c() const { return ldc ? ldc : n; }
+  int64_t batch_size() const { return batch[0].count * batch[1].count * batch[2].count; }
+};
+
+namespace cpu {
+/// One product uses all threads; many small ones run side by side, one thread each. Inside a parallel region:
+/// one thread.
+template <class T>
+void gemm(const Gemm& gemm, const T* a, const T* b, T* c);
+}  // namespace cpu
+namespace cuda {
+template <class T>
+void gemm(const Gemm& gemm, const T* a, const T* b, T* c);
+}  // namespace cuda
+
+}  // namespace tapestry

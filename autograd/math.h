@@ -1,0 +1,123 @@
+#pragma once
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+
+#include "autograd/host_device.h"
+
+namespace tapestry {
+
+/// e^x without branches, so that the compiler vectorises loops over it: reduction to [-ln2/2, ln2/2], a
+/// polynomial, a shifted exponent. Within 2 ulp; 0 below the smallest normal number, infinity above the
+/// largest.
+TAPESTRY_HD inline float fast_exp(float x) {
+  const float low = -87.3365f, high = 88.7228f;
+  const float bounded = x < low ? low : (x > high ? high : x);
+  const float n = std::floor(bounded * 1.44269504f + 0.5f);
+  const float r = (bounded - n * 0.693359375f) + n * 2.12194440e-4f;  // ln 2 in two parts
+  float p = 1.9875691e-4f;
+  p = p * r + 1.3981999e-3f;
+  p = p * r + 8.3334519e-3f;
+  p = p * r + 4.1665796e-2f;
+  p = p * r + 1.6666665e-1f;
+  p = p * r + 5.0000001e-1f;
+  p = p * r * r + r + 1.0f;
+  // 2^n in two factors: n = 128 alone would overflow the exponent.
+  const int32_t half = static_cast<int32_t>(n) >> 1;
+  const int32_t rest = static_cast<int32_t>(n) - half;
+  const float y = p * std::bit_cast<float>((half + 127) << 23) * std::bit_cast<float>((rest + 127) << 23);
+  return x < low ? 0.0f : (x > high ? std::numeric_limits<float>::infinity() : y);
+}
+TAPESTRY_HD inline double fast_exp(double x) { return std::exp(x); }
+
+/// Elementwise functions: value and derivative side by side, for both devices. ATTENTION section 0.2.
+
+struct Sigmoid {
+  template <class T>
+  TAPESTRY_HD static T value(T x) {
+    return T(1) / (T(1) + fast_exp(-x));
+  }
+  template <class T>
+  TAPESTRY_HD static T derivative(T x) {
+    const T s = value(x);
+    return s * (1 - s);
+  }
+};
+
+/// GELU in the tanh form of GPT-2, 0.5 x (1 + tanh(u)), as x sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3).
+struct GeluTanh {
+  template <class T>
+  TAPESTRY_HD static T value(T x) {
+    return x * Sigmoid::value(twice_u(x));
+  }
+  template <class T>
+  TAPESTRY_HD static T derivative(T x) {
+    const T s = Sigmoid::value(twice_u(x));
+    return s + x * s * (1 - s) * T(1.5957691216057308) * (1 + T(0.134145) * x * x);
+  }
+
+ private:
+  template <class T>
+  TAPESTRY_HD static T twice_u(T x) {
+    return T(1.5957691216057308) * (x + T(0.044715) * x * x * x);
+  }
+};
+
+/// GELU, x Phi(x) with the normal distribution function Phi.
+struct GeluExact {
+  template <class T>
+  TAPESTRY_HD static T value(T x) {
+    return x * distribution(x);
+  }
+  template <class T>
+  TAPESTRY_HD static T derivative(T x) {
+    return distribution(x) + x * T(0.3989422804014327) * fast_exp(T(-0.5) * x * x);
+  }
+
+ private:
+  template <class T>
+  TAPESTRY_HD static T distribution(T x) {
+    return T(0.5) * std::erfc(x * T(-0.7071067811865476));
+  }
+};
+
+struct Silu {
+  template <class T>
+  TAPESTRY_HD static T value(T x) {
+    return x * Sigmoid::value(x);
+  }
+  template <class T>
+  TAPESTRY_HD static T derivative(T x) {
+    const T s = Sigmoid::value(x);
+    return s * (1 + x * (1 - s));
+  }
+};
+
+/// max(x, 0)^2
+struct Relu2 {
+  template <class T>
+  TAPESTRY_HD static T value(T x) {
+    return x > 0 ? x * x : T(0);
+  }
+  template <class T>
+  TAPESTRY_HD static T derivative(T x) {
+    return x > 0 ? 2 * x : T(0);
+  }
+};
+
+/// elu(x) + 1 as exp(x) below zero: never 1 + expm1(x), which rounds to 0 in float32 (ATTENTION 3, pitfall
+/// 0).
+struct Elu1 {
+  template <class T>
+  TAPESTRY_HD static T value(T x) {
+    return x > 0 ? x + 1 : fast_exp(x);
+  }
+  template <class T>
+  TAPESTRY_HD static T derivative(T x) {
+    return x > 0 ? T(1) : fast_exp(x);
+  }
+};
+
+}  // namespace tapestry

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <omp.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+namespace tapestry {
+
+inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/// Calls `work(begin, end)` for pieces of [0, n) of `grain` items; which thread runs a piece is left open.
+/// Pieces must not write to the same place. `work` must not throw.
+template <class Work>
+void parallel_for(int64_t n, int64_t grain, const Work& work) {
+  const int64_t pieces = ceil_div(n, grain);
+  if (pieces <= 1 || omp_in_parallel()) {
+    if (n > 0) work(int64_t{0}, n);
+    return;
+  }
+#pragma omp parallel for schedule(static)
+  for (int64_t piece = 0; piece < pieces; ++piece) {
+    work(piece * grain, std::min(n, (piece + 1) * grain));
+  }
+}
+
+/// Calls `job(i)` for i in [0, count), the next free thread taking the next job: for jobs of unequal length.
+template <class Job>
+void parallel_jobs(int64_t count, const Job& job) {
+  if (count <= 1 || omp_in_parallel()) {
+    for (int64_t i = 0; i < count; ++i) job(i);
+    return;
+  }
+#pragma omp parallel for schedule(dynamic, 1)
+  for (int64_t i = 0; i < count; ++i) job(i);
+}
+
+/// Sum over [0, n) of `part(begin, end)`, with pieces and order that do not depend on the number of threads.
+template <class Part>
+double parallel_sum(int64_t n, const Part& part) {
+  constexpr int64_t grain = 1 << 14;
+  std::vector<double> partial(ceil_div(n, grain));
+  parallel_for(static_cast<int64_t>(partial.size()), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) partial[i] = part(i * grain, std::min(n, (i + 1) * grain));
+  });
+  double sum = 0;
+  for (double value : partial) sum += value;
+  return sum;
+}
+
+}  // namespace tapestry

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/options.h"
+#include "layers/module.h"
+
+namespace tapestry {
+
+/// What every attention layer is told by its model.
+struct AttentionDims {
+  int64_t n_embd = 0;          // C
+  int64_t n_head = 1;          // H, divides C
+  bool bias = false;           // biases on the projections q, k, v and out
+  bool rotary = false;         // rotary positions on the queries and keys of token scores
+  double init_std = 0.02;      // of the input projections
+  double out_init_std = 0.02;  // of the output projection
+};
+
+/// A causal map of [B, T, C] to [B, T, C]: output t depends on inputs up to t only.
+class Attention : public Module {
+ public:
+  using Module::Module;
+  virtual Tensor operator()(const Tensor& x) const = 0;
+};
+
+/// One line of the factory. `section` holds the attention's own options; `make` reads them for one layer.
+struct AttentionKind {
+  std::string name;
+  const OptionSection* section;
+  std::function<std::unique_ptr<Attention>(Module& parent, const AttentionDims&, const Config&,
+                                           int64_t layer)>
+      make;
+};
+
+/// All attentions of the program. A new one is a file layers/attention/<name>.cpp that exports its kind, and
+/// a line in factory.cpp.
+const std::vector<AttentionKind>& attention_kinds();
+const AttentionKind& attention_kind(const std::string& name);
+
+}  // namespace tapestry
