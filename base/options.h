@@ -12,15 +12,24 @@
 
 namespace tapestry {
 
-/// What a value may be. Numbers lie in [min, max]; texts are one of `choices` when there are any.
+/// What a value may be. Numbers lie between `min` and `max`, ends included unless open; texts and the items
+/// of lists are one of `choices` when there are any.
 struct Allowed {
   double min = -std::numeric_limits<double>::infinity();
   double max = std::numeric_limits<double>::infinity();
-  std::vector<std::string> choices;
+  bool min_open = false;
+  bool max_open = false;
+  std::vector<std::string> choices = {};
 };
-inline Allowed at_least(double min) { return {.min = min, .choices = {}}; }
-inline Allowed between(double min, double max) { return {.min = min, .max = max, .choices = {}}; }
+inline Allowed at_least(double min) { return {.min = min}; }
+inline Allowed above(double min) { return {.min = min, .min_open = true}; }
+inline Allowed between(double min, double max) { return {.min = min, .max = max}; }
+/// min <= value < max, as for a dropout probability.
+inline Allowed half_open(double min, double max) { return {.min = min, .max = max, .max_open = true}; }
 inline Allowed one_of(std::vector<std::string> choices) { return {.choices = std::move(choices)}; }
+
+/// "at least 1", "between 0 and 1", "one of a, b"; empty when everything is allowed.
+std::string describe(const Allowed& allowed);
 
 /// One key of a section, with the member of the options struct hidden behind `set` and `get`.
 struct Option {
@@ -29,16 +38,20 @@ struct Option {
   std::string help;
   Allowed allowed;
   std::string default_text;
+  std::function<void(const std::string&)> check;       // throws Error(usage), without the key, if set would
   std::function<void(void*, const std::string&)> set;  // parses; throws Error(usage) without naming the key
   std::function<std::string(const void*)> get;         // the text that `set` reads back to the same value
+  bool layered = false;                                // `[layer.N]` may override it
 };
 
 /// A named group of keys: `[bsbr] chunk` in a file, `--bsbr.chunk` on the command line. The section
-/// with the empty name holds a verb's own keys, `--checkpoint`.
+/// with the empty name holds a verb's own keys, `--checkpoint`; several sections may share a name.
 struct OptionSection {
   std::string name;
   std::string help;
   std::vector<Option> options;
+  bool layered = false;  // `[layer.N]` may override every key
+
   const Option* find(const std::string& option) const;
 };
 
@@ -55,9 +68,21 @@ class OptionTable : public OptionSection {
   }
   template <class V>
   OptionTable& add(const std::string& key, V S::*member, std::string about, Allowed allowed = {});
+  /// Lets `[layer.N]` override every key of this section.
+  OptionTable& per_layer() {
+    layered = true;
+    return *this;
+  }
+  /// Lets `[layer.N]` override one key, added before.
+  OptionTable& per_layer(const std::string& key) {
+    for (Option& option : options) option.layered |= option.name == key;
+    return *this;
+  }
 };
 
-/// Text of a value and back; `parse_value` throws Error(usage) saying what was expected.
+/// Text of a value and back; `parse_value` throws Error(usage) saying what was expected. Integers are
+/// decimal digits only (no 1e3), numbers finite, yes/no is true/false, yes/no, on/off or 1/0. A comma inside
+/// an item of a list is written `\,`.
 std::string format_value(int64_t value);
 std::string format_value(double value);
 std::string format_value(bool value);
@@ -81,7 +106,11 @@ template <class S>
 template <class V>
 OptionTable<S>& OptionTable<S>::add(const std::string& key, V S::*member, std::string about,
                                     Allowed allowed) {
-  Option option{key, kind_of<V>(), std::move(about), allowed, format_value(S{}.*member), {}, {}};
+  Option option{key, kind_of<V>(), std::move(about), allowed, format_value(S{}.*member), {}, {}, {}};
+  option.check = [allowed](const std::string& text) {
+    V scratch{};
+    parse_value(text, allowed, scratch);
+  };
   option.set = [member, allowed](void* s, const std::string& text) {
     parse_value(text, allowed, static_cast<S*>(s)->*member);
   };
@@ -124,18 +153,22 @@ class Config {
   std::map<std::string, Value> values_;
 };
 
-/// Reads INI text: `[section]`, `key = value`, `#` comments. Unknown keys, duplicates and syntax errors
-/// are errors with file and line; an unknown key names the nearest known one.
+/// Reads INI text: `[section]`, `key = value`, `#` comments; a value with spaces at its ends, `#` or control
+/// characters stands in double quotes with the escapes \\ \" \n \r \t \xHH. Throws one Error(usage) that
+/// lists, with file and line, every syntax error, duplicate, bad value and unknown key, the latter with the
+/// nearest known one.
 void read_config_file(const std::string& path, const std::vector<const OptionSection*>& known,
                       Config& config);
 void read_config_text(const std::string& text, const std::string& name,
                       const std::vector<const OptionSection*>& known, Config& config);
 /// Reads `--section.key value`, `--section.key=value`; wins over what the file gave. A yes/no key may stand
-/// alone. Words that start no option go to the last list-valued key (`--input a b c`).
+/// alone. Words that start no option go to the last list-valued key (`--input a b c`), which may be repeated.
+/// Throws one Error(usage) that lists all that is wrong.
 void read_command_line(const std::vector<std::string>& words, const std::vector<const OptionSection*>& known,
                        Config& config);
 
-/// INI text of every key of `sections` at its resolved value, `[layer.N]` overrides included.
+/// INI text of every key of `sections` at its resolved value, `[layer.N]` overrides included; a comment says
+/// where a value came from unless it is the default. Reads back to the same values.
 std::string format_config(const Config& config, const std::vector<const OptionSection*>& sections);
 
 }  // namespace tapestry
