@@ -110,7 +110,10 @@ std::string format_value(const std::string& value) { return value; }
 
 std::string format_value(const std::vector<std::string>& value) {
   std::string text;
-  for (const std::string& item : value) text += (text.empty() ? "" : ",") + escape_item(item);
+  for (const std::string& item : value) {
+    if (!text.empty()) text += ',';
+    text += escape_item(item);
+  }
   return text;
 }
 
