@@ -1,0 +1,117 @@
+#include "data/hdf5_library.h"
+
+#include <cstring>
+
+namespace tapestry {
+namespace hdf5 {
+namespace {
+
+std::recursive_mutex& library_mutex() {
+  static std::recursive_mutex mutex;
+  return mutex;
+}
+
+herr_t take_innermost(unsigned depth, const H5E_error2_t* error, void* text) {
+  if (depth == 0 && error->desc) *static_cast<std::string*>(text) = error->desc;
+  return 0;
+}
+
+}  // namespace
+
+Session::Session() : lock_(library_mutex()) {
+  // libhdf5's exit handler crashes after a write that failed, on a full disk say.
+  static std::once_flag once;
+  std::call_once(once, [] { H5dont_atexit(); });
+  // A thread-safe build of the library has an error stack a thread.
+  thread_local const herr_t silenced = H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+  static_cast<void>(silenced);
+}
+
+std::string last_error() {
+  std::string text;
+  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, take_innermost, &text);
+  if (text.empty()) return "";
+  const bool locked = text.find("lock") != std::string::npos;
+  return " (HDF5: " + text + ")" +
+         (locked ? "; if the file system has no locks, set HDF5_USE_FILE_LOCKING=FALSE" : "");
+}
+
+template <>
+Element element<int32_t>() {
+  return {"int32", H5T_STD_I32LE, H5T_NATIVE_INT32};
+}
+template <>
+Element element<int64_t>() {
+  return {"int64", H5T_STD_I64LE, H5T_NATIVE_INT64};
+}
+template <>
+Element element<uint8_t>() {
+  return {"uint8", H5T_STD_U8LE, H5T_NATIVE_UINT8};
+}
+template <>
+Element element<uint16_t>() {
+  return {"uint16", H5T_STD_U16LE, H5T_NATIVE_UINT16};
+}
+template <>
+Element element<uint32_t>() {
+  return {"uint32", H5T_STD_U32LE, H5T_NATIVE_UINT32};
+}
+template <>
+Element element<float>() {
+  return {"float32", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT};
+}
+template <>
+Element element<double>() {
+  return {"float64", H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE};
+}
+
+Hdf5Id text_type() {
+  Hdf5Id type = own(H5Tcopy(H5T_C_S1), H5Tclose);
+  H5Tset_size(type.get(), H5T_VARIABLE);
+  H5Tset_cset(type.get(), H5T_CSET_UTF8);
+  return type;
+}
+
+std::vector<std::string> read_texts(const Hdf5Id& type, const Hdf5Id& space,
+                                    const std::function<bool(hid_t, void*)>& read) {
+  const auto count = static_cast<size_t>(H5Sget_simple_extent_npoints(space.get()));
+  std::vector<std::string> texts;
+  if (H5Tis_variable_str(type.get()) > 0) {
+    std::vector<char*> pointers(count, nullptr);
+    const bool good = read(type.get(), pointers.data());
+    for (const char* text : pointers) texts.emplace_back(text ? text : "");
+    H5Dvlen_reclaim(type.get(), space.get(), H5P_DEFAULT, pointers.data());
+    return good ? texts : std::vector<std::string>{};
+  }
+  const size_t width = H5Tget_size(type.get());
+  std::vector<char> bytes(count * width);
+  if (!read(type.get(), bytes.data())) return {};
+  for (size_t i = 0; i < count; ++i) {
+    const char* text = bytes.data() + i * width;
+    texts.emplace_back(text, strnlen(text, width));
+  }
+  return texts;
+}
+
+}  // namespace hdf5
+
+Hdf5Id& Hdf5Id::operator=(Hdf5Id&& other) noexcept {
+  reset();
+  id_ = std::exchange(other.id_, -1);
+  close_ = other.close_;
+  return *this;
+}
+
+bool Hdf5Id::reset() {
+  if (id_ < 0) return true;
+  const hdf5::Session session;
+  return close_(std::exchange(id_, -1)) >= 0;
+}
+
+std::string format_shape(const Hdf5Shape& shape) {
+  std::string text = "[";
+  for (size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
+  return text + "]";
+}
+
+}  // namespace tapestry

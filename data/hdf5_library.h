@@ -1,0 +1,48 @@
+#pragma once
+
+#include <hdf5.h>
+
+#include <functional>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "data/hdf5_file.h"
+
+// What the implementations of Hdf5File and Hdf5Dataset share; not for other files.
+namespace tapestry::hdf5 {
+
+/// Holds libhdf5 for one call: one thread at a time, set up before first use, its error stack silent.
+class Session {
+ public:
+  Session();
+
+ private:
+  std::lock_guard<std::recursive_mutex> lock_;
+};
+
+/// The innermost message of libhdf5's last error, to end a message of ours with.
+std::string last_error();
+
+template <class... Parts>
+void ok(bool good, Exit exit, const Parts&... parts) {
+  if (!good) fail(exit, parts..., last_error());
+}
+
+inline Hdf5Id own(hid_t id, herr_t (*close)(hid_t)) { return Hdf5Id(id, close); }
+
+/// Element types, as stored and as in memory.
+struct Element {
+  const char* name;
+  hid_t file, memory;
+};
+template <class T>
+Element element();
+
+/// A new variable-length UTF-8 string type.
+Hdf5Id text_type();
+/// Reads strings of variable or fixed length out of a dataset or attribute; `read` is H5Dread or H5Aread.
+std::vector<std::string> read_texts(const Hdf5Id& type, const Hdf5Id& space,
+                                    const std::function<bool(hid_t memory_type, void*)>& read);
+
+}  // namespace tapestry::hdf5

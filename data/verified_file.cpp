@@ -1,0 +1,154 @@
+#include "data/verified_file.h"
+
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <vector>
+
+#include "data/sha256.h"
+
+namespace tapestry {
+namespace {
+
+constexpr int64_t kUserBlock = 512;
+constexpr size_t kPiece = size_t{1} << 20;
+constexpr std::string_view kMagic = "TAPESTRY 1\n";
+
+// The only user block that fits kind, length and hash: reading compares all 512 bytes with it.
+std::string make_user_block(const VerifiedHeader& header) {
+  std::string block =
+      join(kMagic, "kind ", header.kind, "\nlength ", header.length, "\nsha256 ", header.sha256, "\n");
+  require(block.size() <= kUserBlock, "the kind of a verified file has a short name");
+  block.resize(kUserBlock, '\0');
+  return block;
+}
+
+std::string field(const std::string& block, const std::string& key) {
+  const size_t start = block.find("\n" + key + " ");
+  if (start == std::string::npos) return "";
+  const size_t from = start + key.size() + 2;
+  return block.substr(from, block.find('\n', from) - from);
+}
+
+VerifiedHeader parse_user_block(const std::string& block, const std::string& path, Exit exit) {
+  check(block.size() >= kMagic.size() && block.starts_with(kMagic), exit, "'", path,
+        "' is not a file of this program: it does not start with its magic");
+  VerifiedHeader header{field(block, "kind"), -1, field(block, "sha256")};
+  const std::string length = field(block, "length");
+  std::from_chars(length.data(), length.data() + length.size(), header.length);
+  const bool plausible = header.kind.size() < 64 && header.sha256.size() == 64;
+  check(plausible && block == make_user_block(header), exit, "'", path,
+        "' is damaged: bad header; restore it from a copy");
+  return header;
+}
+
+// SHA-256 of everything after the user block, read in pieces until `read` gives nothing.
+std::string hash_pieces(const std::function<size_t(int64_t offset, char* data, size_t size)>& read) {
+  Sha256 hash;
+  std::vector<char> piece(kPiece);
+  int64_t offset = kUserBlock;
+  while (const size_t got = read(offset, piece.data(), piece.size())) {
+    hash.update(piece.data(), got);
+    offset += static_cast<int64_t>(got);
+  }
+  return hash.hex();
+}
+
+Hdf5File start_hdf5(const AtomicFile& file, bool in_memory, const FileKind& kind) {
+  Hdf5File hdf5 = in_memory ? Hdf5File::create_in_memory(file.path(), kUserBlock)
+                            : Hdf5File::create(file.temporary_path(), kUserBlock);
+  hdf5.write_attribute("/", "format", kind.name);
+  hdf5.write_attribute("/", "format_version", kind.version);
+  return hdf5;
+}
+
+std::ifstream open_for_reading(const std::string& path, Exit exit) {
+  std::error_code error;
+  const auto status = std::filesystem::status(path, error);
+  check(std::filesystem::exists(status), exit, "there is no file '", path, "'");
+  check(std::filesystem::is_regular_file(status), exit, "'", path, "' is not a regular file");
+  std::ifstream file(path, std::ios::binary);
+  check(file.is_open(), Exit::io, "cannot open '", path, "': ", std::strerror(errno));
+  return file;
+}
+
+std::string read_user_block(std::ifstream& file) {
+  std::string block(kUserBlock, '\0');
+  file.read(block.data(), kUserBlock);
+  block.resize(static_cast<size_t>(file.gcount()));
+  file.clear();
+  return block;
+}
+
+}  // namespace
+
+VerifiedWriter::VerifiedWriter(const std::string& path, const FileKind& kind, int64_t expected_bytes,
+                               FileCalls calls, int64_t memory_limit)
+    : file_(path, std::move(calls)),
+      in_memory_(expected_bytes <= memory_limit),
+      hdf5_(start_hdf5(file_, in_memory_, kind)),
+      kind_(kind.name) {}
+
+std::string VerifiedWriter::commit() {
+  VerifiedHeader header{kind_, 0, ""};
+  if (in_memory_) {
+    const std::vector<std::byte> image = hdf5_->image();
+    hdf5_.reset();
+    file_.write_at(kUserBlock, image.data(), image.size());
+    header.length = static_cast<int64_t>(image.size());
+    header.sha256 = Sha256().update(image.data(), image.size()).hex();
+  } else {
+    hdf5_->close();
+    hdf5_.reset();
+    header.sha256 = hash_pieces([&](int64_t offset, char* data, size_t size) {
+      const size_t got = file_.read_at(offset, data, size);
+      header.length += static_cast<int64_t>(got);
+      return got;
+    });
+  }
+  file_.write_at(0, make_user_block(header).data(), kUserBlock);
+  file_.commit();
+  return header.sha256;
+}
+
+bool has_verified_magic(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string start(kMagic.size(), '\0');
+  return file.read(start.data(), static_cast<std::streamsize>(start.size())) && start == kMagic;
+}
+
+VerifiedHeader verify_file(const std::string& path, Exit exit, bool hash) {
+  std::ifstream file = open_for_reading(path, exit);
+  const std::string block = read_user_block(file);
+  check(block.size() == kUserBlock || !block.starts_with(kMagic), exit, "'", path,
+        "' is truncated: expected at least ", kUserBlock, " bytes, found ", block.size());
+  const VerifiedHeader header = parse_user_block(block, path, exit);
+  const auto found = static_cast<int64_t>(std::filesystem::file_size(path));
+  const int64_t expected = kUserBlock + header.length;
+  check(found >= expected, exit, "'", path, "' is truncated: expected ", expected, " bytes, found ", found);
+  check(found == expected, exit, "'", path, "' is damaged: expected ", expected, " bytes, found ", found);
+  if (!hash) return header;
+  const std::string actual = hash_pieces([&](int64_t, char* data, size_t size) {
+    file.read(data, static_cast<std::streamsize>(size));
+    check(!file.bad(), Exit::io, "cannot read '", path, "': ", std::strerror(errno));
+    return static_cast<size_t>(file.gcount());
+  });
+  check(actual == header.sha256, exit, "'", path,
+        "' is damaged: its content does not fit its SHA-256; restore it from a copy");
+  return header;
+}
+
+Hdf5File open_verified(const std::string& path, const FileKind& kind, bool hash) {
+  const VerifiedHeader header = verify_file(path, kind.exit, hash);
+  check(header.kind == kind.name, kind.exit, "'", path, "' is a ", header.kind, ", expected a ", kind.name);
+  Hdf5File file = Hdf5File::open(path, kind.exit);
+  const auto version = file.read_attribute<int64_t>("/", "format_version");
+  check(version >= 1 && version <= kind.version, kind.exit, "'", path, "' has format version ", version,
+        ", this program reads versions up to ", kind.version, "; use a newer program");
+  return file;
+}
+
+}  // namespace tapestry
