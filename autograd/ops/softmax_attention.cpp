@@ -1,0 +1,160 @@
+#include "autograd/ops/softmax_attention.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "autograd/ops/softmax_attention_tile.h"
+#include "autograd/tape.h"
+
+namespace tapestry {
+namespace {
+
+AttentionShape shape_of(const Tensor& q, const Tensor& k, const Tensor& v, int64_t n_head, double scale,
+                        const Visible& visible) {
+  require(q.rank() == 3 && k.shape() == q.shape() && v.shape() == q.shape(), "softmax_attention: q ",
+          q.shape(), ", k ", k.shape(), " and v ", v.shape(), " must be one [batch, tokens, width]");
+  require(k.dtype() == q.dtype() && v.dtype() == q.dtype(), "softmax_attention: q is ", name_of(q.dtype()),
+          ", k ", name_of(k.dtype()), ", v ", name_of(v.dtype()));
+  require(n_head > 0 && q.dim(2) % n_head == 0, "softmax_attention: ", n_head, " heads do not divide width ",
+          q.dim(2));
+  require(visible.chunk > 0 && visible.reach >= 0 && visible.sink >= 0, "softmax_attention: a chunk of ",
+          visible.chunk, ", a reach of ", visible.reach, ", ", visible.sink, " sinks");
+  return {q.dim(0), q.dim(1), n_head, q.dim(2) / n_head, scale, visible};
+}
+
+void softmax_attention_backward(BackwardStep& step, const AttentionShape& shape) {
+  const Tensor &q = step.saved(0), &k = step.saved(1), &v = step.saved(2), &o = step.saved(3),
+               &lse = step.saved(4), &dout = step.gradient();
+  // Buffers of its own for each gradient: two inputs may be the same tensor.
+  Tensor dq = Tensor::empty_like(q), dk = Tensor::empty_like(k), dv = Tensor::empty_like(v),
+         D = Tensor::empty_like(lse);
+  for_float(q.dtype(), [&]<class T>(T) {
+    LAUNCH(q.device(), head_dots<T>(shape, o.data<T>(), dout.data<T>(), D.mutable_data<T>()));
+    LAUNCH(q.device(),
+           softmax_attention_backward<T>(shape, q.data<T>(), k.data<T>(), v.data<T>(), lse.data<T>(),
+                                         D.data<T>(), dout.data<T>(), dq.mutable_data<T>(),
+                                         dk.mutable_data<T>(), dv.mutable_data<T>(), false));
+  });
+  if (step.needs(0)) step.add(0, std::move(dq));
+  if (step.needs(1)) step.add(1, std::move(dk));
+  if (step.needs(2)) step.add(2, std::move(dv));
+}
+
+}  // namespace
+
+Tensor softmax_attention(const Tensor& q, const Tensor& k, const Tensor& v, int64_t n_head, double scale,
+                         Visible visible) {
+  const AttentionShape shape = shape_of(q, k, v, n_head, scale, visible);
+  Tensor o = Tensor::empty_like(q);
+  Tensor lse = Tensor::empty({shape.batch, shape.n_head, shape.tokens}, q.dtype(), q.device());
+  for_float(q.dtype(), [&]<class T>(T) {
+    LAUNCH(q.device(), softmax_attention_forward<T>(shape, q.data<T>(), k.data<T>(), v.data<T>(),
+                                                    o.mutable_data<T>(), lse.mutable_data<T>()));
+  });
+  record("softmax_attention", {q, k, v}, o, {q, k, v, o, lse},
+         [shape](BackwardStep& step) { softmax_attention_backward(step, shape); });
+  return o;
+}
+
+namespace cpu {
+namespace {
+
+/// The running softmax of a query tile: o holds sum_i exp(S_i - max) v_i so far.
+template <class T>
+struct Running {
+  T *max, *sum, *o;
+};
+
+/// scores -> exp(scores - max) of row `row`, whose earlier part is rescaled to the new maximum.
+template <class T>
+void online_softmax(T* scores, int64_t n, int64_t row, int64_t width, const Running<T>& running) {
+  T max = running.max[row];
+#pragma omp simd reduction(max : max)
+  for (int64_t i = 0; i < n; ++i) max = scores[i] > max ? scores[i] : max;
+  // A tile may be hidden from a row altogether; -inf - -inf would be NaN.
+  const T base = max == -std::numeric_limits<T>::infinity() ? T(0) : max;
+  const T keep = fast_exp(running.max[row] - base);
+  T sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t i = 0; i < n; ++i) {
+    scores[i] = fast_exp(scores[i] - base);
+    sum += scores[i];
+  }
+  running.max[row] = max;
+  running.sum[row] = running.sum[row] * keep + sum;
+  T* o = running.o + row * width;
+#pragma omp simd
+  for (int64_t j = 0; j < width; ++j) o[j] *= keep;
+}
+
+/// Calls `work(keys)` for tiles that together hold all keys that a query of `queries` sees: sinks, then the
+/// rest.
+template <class Work>
+void for_key_tiles(const Visible& visible, Range queries, const Work& work) {
+  const int64_t first = visible.first(queries.begin), sinks = std::min(visible.sink, first);
+  for (int64_t i = 0; i < sinks; i += kKeyTile) work(Range{i, std::min(i + kKeyTile, sinks)});
+  for (int64_t i = first; i < queries.end; i += kKeyTile) work(Range{i, std::min(i + kKeyTile, queries.end)});
+}
+
+template <class T>
+void forward_tile(const AttentionShape& s, const T* q, const T* k, const T* v, Range queries, T* o, T* lse,
+                  T* scratch) {
+  const int64_t d = s.head_width, rows = queries.size();
+  T* scores = scratch + (2 + d) * kQueryTile;
+  const Running<T> running{scratch, scratch + kQueryTile, scratch + 2 * kQueryTile};
+  std::fill(running.max, running.max + rows, -std::numeric_limits<T>::infinity());
+  std::fill(running.sum, running.sum + rows, T(0));
+  std::fill(running.o, running.o + rows * d, T(0));
+  for_key_tiles(s.visible, queries, [&](Range keys) {
+    score_tile(s, q, k, queries, keys, scores);
+    for (int64_t row = 0; row < rows; ++row)
+      online_softmax(scores + row * keys.size(), keys.size(), row, d, running);
+    gemm<T>({.m = rows, .n = d, .k = keys.size(), .beta = 1, .ldb = s.width()}, scores,
+            v + keys.begin * s.width(), running.o);
+  });
+  for (int64_t row = 0; row < rows; ++row) {
+    const T scale = 1 / running.sum[row];
+    for (int64_t j = 0; j < d; ++j) o[(queries.begin + row) * s.width() + j] = running.o[row * d + j] * scale;
+    lse[queries.begin + row] = running.max[row] + std::log(running.sum[row]);
+  }
+}
+
+}  // namespace
+
+template <class T>
+void softmax_attention_forward(const AttentionShape& s, const T* q, const T* k, const T* v, T* o, T* lse) {
+  const Scratch<T> scratch(kQueryTile * (2 + s.head_width + kKeyTile));
+  const int64_t tiles = ceil_div(s.tokens, kQueryTile);
+  parallel_jobs(s.batch * s.n_head * tiles, [&](int64_t job) {
+    const Head at(s, job / tiles);
+    const int64_t begin = (tiles - 1 - job % tiles) * kQueryTile;  // the longest first
+    const Range queries{begin, std::min(begin + kQueryTile, s.tokens)};
+    forward_tile(s, q + at.rows, k + at.rows, v + at.rows, queries, o + at.rows, lse + at.scalars,
+                 scratch.mine());
+  });
+}
+
+template <class T>
+void head_dots(const AttentionShape& s, const T* o, const T* dout, T* D) {
+  parallel_for(s.batch * s.tokens, 64, [=](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      for (int64_t h = 0; h < s.n_head; ++h) {
+        const int64_t at = (row * s.n_head + h) * s.head_width;
+        T sum = 0;
+#pragma omp simd reduction(+ : sum)
+        for (int64_t j = 0; j < s.head_width; ++j) sum += o[at + j] * dout[at + j];
+        D[(row / s.tokens * s.n_head + h) * s.tokens + row % s.tokens] = sum;
+      }
+    }
+  });
+}
+
+template void softmax_attention_forward(const AttentionShape&, const float*, const float*, const float*,
+                                        float*, float*);
+template void softmax_attention_forward(const AttentionShape&, const double*, const double*, const double*,
+                                        double*, double*);
+template void head_dots(const AttentionShape&, const float*, const float*, float*);
+template void head_dots(const AttentionShape&, const double*, const double*, double*);
+
+}  // namespace cpu
+}  // namespace tapestry

@@ -1,0 +1,160 @@
+#include <vector>
+
+#include "autograd/ops/softmax_attention_tile.h"
+
+namespace tapestry::cpu {
+namespace {
+
+// Of a backward pass: how many jobs are wanted, the most pieces of a head, the least tiles of a piece.
+constexpr int64_t kJobs = 16;
+constexpr int64_t kMaxPieces = 8;
+constexpr int64_t kMinPieceTiles = 2;
+
+/// to (+)= from, n numbers.
+template <class T>
+void put(const T* from, T* to, int64_t n, bool accumulate) {
+  if (accumulate) {
+#pragma omp simd
+    for (int64_t i = 0; i < n; ++i) to[i] += from[i];
+  } else {
+    std::copy(from, from + n, to);
+  }
+}
+
+/// A piece of a head's keys, and the queries that see any of it. dq of those queries, summed over the piece,
+/// lies at `row` of the partial sums.
+struct Piece {
+  Range keys, queries;
+  int64_t row = 0;
+};
+
+/// Splits the keys so that few heads still keep many threads busy. Depends on the sizes only, not on the
+/// number of threads, and so do the sums.
+std::vector<Piece> pieces_of(const AttentionShape& s) {
+  const int64_t wanted = std::min(ceil_div(kJobs, s.batch * s.n_head), kMaxPieces);
+  const int64_t tiles = ceil_div(s.tokens, kKeyTile);
+  const int64_t keys = std::max(ceil_div(tiles, wanted), kMinPieceTiles) * kKeyTile;
+  std::vector<Piece> pieces;
+  int64_t row = 0;
+  for (int64_t begin = 0; begin < s.tokens; begin += keys) {
+    const Range piece{begin, std::min(begin + keys, s.tokens)};
+    const int64_t last = begin < s.visible.sink ? begin : piece.end - 1;
+    const Range queries{begin, std::min(s.visible.end(last), s.tokens)};
+    pieces.push_back({piece, queries, row});
+    row += queries.size();
+  }
+  return pieces;
+}
+
+/// One head of a backward pass: its first rows.
+template <class T>
+struct HeadGradient {
+  const T *q, *k, *v, *lse, *D, *dout;
+  T *dk, *dv;
+  bool accumulate;
+};
+
+/// scores -> P = exp(scores - lse), and dp = do v^T -> scale P (dp - D), both [queries, keys].
+template <class T>
+void softmax_gradient(const AttentionShape& s, const HeadGradient<T>& head, Range queries, int64_t n,
+                      T* scores, T* dp) {
+  const T scale = static_cast<T>(s.scale);
+  for (int64_t t = queries.begin; t < queries.end; ++t, scores += n, dp += n) {
+    const T lse = head.lse[t], D = head.D[t];
+#pragma omp simd
+    for (int64_t i = 0; i < n; ++i) {
+      scores[i] = fast_exp(scores[i] - lse);
+      dp[i] = scale * scores[i] * (dp[i] - D);
+    }
+  }
+}
+
+/// dk, dv of `keys`, and their part of dq, whose first row is that of query `first`.
+template <class T>
+void backward_tile(const AttentionShape& s, const HeadGradient<T>& head, Range keys, T* dq, int64_t first,
+                   T* scratch) {
+  const int64_t d = s.head_width, ld = s.width();
+  T *scores = scratch, *dp = scores + kQueryTile * kKeyTile, *dk = dp + kQueryTile * kKeyTile,
+    *dv = dk + kKeyTile * d;
+  std::fill(dk, dk + 2 * kKeyTile * d, T(0));
+  const int64_t end = std::min(s.visible.end(keys.end - 1), s.tokens);
+  for (int64_t t = keys.begin; t < end; t += kQueryTile) {
+    const Range queries{t, std::min(t + kQueryTile, end)};
+    const Range seen{keys.begin, std::min(keys.end, queries.end)};
+    const int64_t m = queries.size(), n = seen.size();
+    const T *q = head.q + t * ld, *k = head.k + keys.begin * ld, *v = head.v + keys.begin * ld,
+            *dout = head.dout + t * ld;
+    score_tile(s, head.q, head.k, queries, seen, scores);
+    gemm<T>({.m = m, .n = n, .k = d, .transpose_b = true, .lda = ld, .ldb = ld}, dout, v, dp);
+    softmax_gradient(s, head, queries, n, scores, dp);
+    gemm<T>({.m = n, .n = d, .k = m, .transpose_a = true, .beta = 1, .ldb = ld}, scores, dout, dv);
+    gemm<T>({.m = n, .n = d, .k = m, .transpose_a = true, .beta = 1, .ldb = ld}, dp, q, dk);
+    gemm<T>({.m = m, .n = d, .k = n, .beta = 1, .ldb = ld}, dp, k, dq + (t - first) * d);
+  }
+  for (int64_t i = 0; i < keys.size(); ++i) {
+    put(dk + i * d, head.dk + (keys.begin + i) * ld, d, head.accumulate);
+    put(dv + i * d, head.dv + (keys.begin + i) * ld, d, head.accumulate);
+  }
+}
+
+template <class T>
+void backward_piece(const AttentionShape& s, const HeadGradient<T>& head, const Piece& piece, T* dq,
+                    T* scratch) {
+  std::fill(dq, dq + piece.queries.size() * s.head_width, T(0));
+  int64_t begin = piece.keys.begin;
+  while (begin < piece.keys.end) {
+    // Tiles end at the last sink, whose queries are all later ones.
+    int64_t end = std::min((begin / kKeyTile + 1) * kKeyTile, piece.keys.end);
+    if (begin < s.visible.sink) end = std::min(end, s.visible.sink);
+    backward_tile(s, head, {begin, end}, dq, piece.queries.begin, scratch);
+    begin = end;
+  }
+}
+
+/// dq of a query (+)= the sum of its parts, in the order of the keys.
+template <class T>
+void sum_pieces(const AttentionShape& s, const std::vector<Piece>& pieces, const T* partial, int64_t t, T* dq,
+                bool accumulate) {
+  for (const Piece& piece : pieces) {
+    if (t < piece.queries.begin || t >= piece.queries.end) continue;
+    put(partial + (piece.row + t - piece.queries.begin) * s.head_width, dq, s.head_width, accumulate);
+    accumulate = true;
+  }
+}
+
+}  // namespace
+
+template <class T>
+void softmax_attention_backward(const AttentionShape& s, const T* q, const T* k, const T* v, const T* lse,
+                                const T* D, const T* dout, T* dq, T* dk, T* dv, bool accumulate) {
+  const std::vector<Piece> pieces = pieces_of(s);
+  if (pieces.empty()) return;
+  const int64_t heads = s.batch * s.n_head, count = static_cast<int64_t>(pieces.size()), d = s.head_width;
+  const int64_t rows = pieces.back().row + pieces.back().queries.size();
+  const Scratch<T> scratch(2 * kQueryTile * kKeyTile + 2 * kKeyTile * d);
+  Tensor partial_sums = Tensor::empty({heads, rows, d}, dtype_of<T>());
+  T* partial = partial_sums.mutable_data<T>();
+  parallel_jobs(heads * count, [&](int64_t job) {
+    const Head at(s, job / count);
+    const Piece& piece = pieces[job % count];
+    const HeadGradient<T> head{q + at.rows,    k + at.rows,  v + at.rows,  lse + at.scalars, D + at.scalars,
+                               dout + at.rows, dk + at.rows, dv + at.rows, accumulate};
+    backward_piece(s, head, piece, partial + (job / count * rows + piece.row) * d, scratch.mine());
+  });
+  parallel_for(heads * s.tokens, 512, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t head = i / s.tokens, t = i % s.tokens;
+      sum_pieces(s, pieces, partial + head * rows * d, t, dq + Head(s, head).rows + t * s.width(),
+                 accumulate);
+    }
+  });
+}
+
+template void softmax_attention_backward(const AttentionShape&, const float*, const float*, const float*,
+                                         const float*, const float*, const float*, float*, float*, float*,
+                                         bool);
+template void softmax_attention_backward(const AttentionShape&, const double*, const double*, const double*,
+                                         const double*, const double*, const double*, double*, double*,
+                                         double*, bool);
+
+}  // namespace tapestry::cpu

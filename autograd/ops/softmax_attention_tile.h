@@ -1,0 +1,67 @@
+#pragma once
+
+#include <algorithm>
+#include <limits>
+
+#include "autograd/gemm.h"
+#include "autograd/math.h"
+#include "autograd/ops/softmax_attention.h"
+#include "base/parallel.h"
+
+/// What the forward and the backward kernel of softmax attention share.
+namespace tapestry::cpu {
+
+constexpr int64_t kQueryTile = 128;
+constexpr int64_t kKeyTile = 256;
+
+struct Range {
+  int64_t begin = 0, end = 0;
+  int64_t size() const { return end - begin; }
+};
+
+/// One (sequence, head): where its rows start in [B, T, C] and in [B, H, T].
+struct Head {
+  int64_t rows, scalars;
+  Head(const AttentionShape& s, int64_t i)
+      : rows((i / s.n_head * s.tokens * s.n_head + i % s.n_head) * s.head_width), scalars(i * s.tokens) {}
+};
+
+/// Buffers for the tiles of every thread, allocated once a call.
+template <class T>
+class Scratch {
+ public:
+  explicit Scratch(int64_t size)
+      : size_(ceil_div(size, 16) * 16),
+        buffer_(Tensor::empty({omp_get_max_threads(), size_}, dtype_of<T>())),
+        data_(buffer_.mutable_data<T>()) {}
+  T* mine() const { return data_ + omp_get_thread_num() * size_; }
+
+ private:
+  int64_t size_;
+  Tensor buffer_;
+  T* data_;
+};
+
+/// scores [queries, keys] = scale q k^T, and -inf where a key is hidden. q and k are the head's first rows.
+template <class T>
+void score_tile(const AttentionShape& s, const T* q, const T* k, Range queries, Range keys, T* scores) {
+  gemm<T>({.m = queries.size(),
+           .n = keys.size(),
+           .k = s.head_width,
+           .transpose_b = true,
+           .alpha = s.scale,
+           .lda = s.width(),
+           .ldb = s.width()},
+          q + queries.begin * s.width(), k + keys.begin * s.width(), scores);
+  for (int64_t t = queries.begin; t < queries.end; ++t, scores += keys.size()) {
+    const auto hide = [&](int64_t begin, int64_t end) {
+      begin = std::clamp(begin, keys.begin, keys.end);
+      end = std::clamp(end, begin, keys.end);
+      std::fill(scores + begin - keys.begin, scores + end - keys.begin, -std::numeric_limits<T>::infinity());
+    };
+    hide(s.visible.sink, s.visible.first(t));
+    hide(t + 1, keys.end);
+  }
+}
+
+}  // namespace tapestry::cpu
