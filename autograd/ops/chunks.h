@@ -1,0 +1,39 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "autograd/gemm.h"
+
+namespace tapestry {
+
+/// Finished chunks that some later token of the sequence can read: N of ATTENTION section 0.1.
+inline int64_t finished_chunks(int64_t tokens, int64_t chunk) { return (tokens - 1) / chunk; }
+
+/// Batched products over (sequence, head, chunk): where the operands of a Gemm lie that are rows of tokens
+/// [B, T, H w] or states [B, H, N, size].
+struct ChunkGrid {
+  int64_t batch, tokens, n_head, chunk;
+  using Strides = std::array<int64_t, 3>;
+
+  int64_t finished() const { return finished_chunks(tokens, chunk); }
+  Strides rows(int64_t width) const { return {tokens * width, width / n_head, chunk * width}; }
+  Strides states(int64_t size) const { return {n_head * finished() * size, finished() * size, size}; }
+  /// The batch axes for `chunks` chunks of each head and sequence.
+  std::array<Gemm::Batch, 3> over(int64_t chunks, Strides a, Strides b, Strides c) const {
+    return {Gemm::Batch{batch, a[0], b[0], c[0]}, Gemm::Batch{n_head, a[1], b[1], c[1]},
+            Gemm::Batch{chunks, a[2], b[2], c[2]}};
+  }
+};
+
+namespace cpu {
+/// Zeros in rows [begin, end) of each of the matrices [rows, width].
+template <class T>
+void zero_rows(T* x, int64_t matrices, int64_t rows, int64_t width, int64_t begin, int64_t end);
+}  // namespace cpu
+namespace cuda {
+template <class T>
+void zero_rows(T* x, int64_t matrices, int64_t rows, int64_t width, int64_t begin, int64_t end);
+}  // namespace cuda
+
+}  // namespace tapestry
