@@ -6,10 +6,7 @@
 namespace tapestry {
 namespace {
 
-using testing::AllOf;
 using testing::ElementsAre;
-using testing::HasSubstr;
-using testing::Not;
 
 TEST(Config, GivenValuesReplaceDefaults) {
   Config config;

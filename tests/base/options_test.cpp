@@ -8,7 +8,6 @@ namespace tapestry {
 namespace {
 
 using testing::ElementsAre;
-using testing::HasSubstr;
 using testing::IsEmpty;
 
 template <class V>

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/command.h"
+
+namespace tapestry {
+
+/// The whole of main: prepares the process (idle threads that sleep, signals, standard streams), runs the
+/// verb and returns the exit status. Call it first in main, with what main was given.
+int run_program(int argc, char** argv, const std::vector<Command>& commands);
+
+/// Runs `words` ("train", "--config", "run.ini") and returns the exit status; errors become one message on
+/// standard error. Every verb also takes `--config FILE`, `--help`, `--print-config` and the `[run]` section.
+int dispatch(const std::vector<std::string>& words, const std::vector<Command>& commands);
+
+}  // namespace tapestry
