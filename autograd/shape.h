@@ -37,6 +37,21 @@ class Shape {
     shape.sizes_[rank_ - 1] = n;
     return shape;
   }
+  /// The same axes and one more of length `n`.
+  Shape append(int64_t n) const {
+    require(rank_ < max_rank, "a tensor has at most ", max_rank, " axes");
+    Shape shape = *this;
+    shape.sizes_[shape.rank_++] = n;
+    return shape;
+  }
+  /// Whether `suffix` is equal to this shape's last axes.
+  bool ends_with(const Shape& suffix) const {
+    if (suffix.rank_ > rank_) return false;
+    for (int i = 1; i <= suffix.rank_; ++i) {
+      if (suffix[-i] != (*this)[-i]) return false;
+    }
+    return true;
+  }
   bool operator==(const Shape&) const = default;
 
  private:

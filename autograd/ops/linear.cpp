@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "autograd/gemm.h"
+#include "autograd/rows.h"
 #include "autograd/tape.h"
-#include "base/parallel.h"
 
 namespace tapestry {
 namespace {
@@ -61,13 +61,7 @@ void linear_forward(const T* x, const T* w, const T* b, T* y, int64_t rows, int6
 
 template <class T>
 void column_sum(const T* dy, T* db, int64_t rows, int64_t n, bool accumulate) {
-  parallel_for(n, 256, [=](int64_t begin, int64_t end) {
-    if (!accumulate) std::fill(db + begin, db + end, T(0));
-    for (int64_t row = 0; row < rows; ++row) {
-#pragma omp simd
-      for (int64_t i = begin; i < end; ++i) db[i] += dy[row * n + i];
-    }
-  });
+  sum_rows(rows, n, db, accumulate, ElementOf<T>{dy});
 }
 
 template void linear_forward(const float*, const float*, const float*, float*, int64_t, int64_t, int64_t);

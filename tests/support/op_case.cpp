@@ -34,14 +34,26 @@ double dot(const std::vector<double>& a, const std::vector<double>& b) {
   return sum;
 }
 
-/// d <op(inputs), dy> / d inputs[which], by the tape, with an input that already holds a gradient in the way.
+/// One output in place of two equal ones: its gradient goes to both.
+Tensor join_outputs(const Tensor& a, const Tensor& b) {
+  Tensor both = a.detach();
+  record("join", {a, b}, both, {}, [](BackwardStep& step) {
+    step.add(0, step.gradient());
+    step.add(1, step.gradient());
+  });
+  return both;
+}
+
+/// d <op(inputs), dy> / d inputs[which], by the tape; with `twice`, the op runs two times on the same inputs,
+/// so that the second has to add to the gradient of the first.
 std::vector<double> analytic_gradient(const OpCase& op, std::vector<Tensor> inputs, size_t which,
-                                      const Tensor& dy) {
+                                      const Tensor& dy, bool twice = false) {
   Tape tape;
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (op.inputs[i].differentiate) inputs[i] = tape.watch(inputs[i]);
   }
-  const Tensor y = op.op(inputs);
+  Tensor y = op.op(inputs);
+  if (twice) y = join_outputs(y, op.op(inputs));
   tape.backward(y, dy);
   return tape.gradient(inputs[which]).values<double>();
 }
@@ -111,6 +123,9 @@ void expect_gradient(const OpCase& op) {
     const std::vector<double> analytic = analytic_gradient(op, inputs, which, dy);
     const std::vector<double> analytic32 =
         analytic_gradient(op, make_inputs(op, DType::float32), which, dy.to(DType::float32));
+    std::vector<double> twice = analytic_gradient(op, inputs, which, dy, true);
+    for (double& value : twice) value /= 2;
+    EXPECT_LE(difference(twice, analytic), op.tolerance64) << "added gradient of input " << which;
     EXPECT_LE(difference(analytic32, analytic), 10 * op.tolerance32) << "float32 gradient of input " << which;
     const int64_t checks = std::min<int64_t>(inputs[which].size(), 40);
     for (int64_t i = 0; i < checks; ++i) {

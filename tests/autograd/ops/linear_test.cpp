@@ -25,7 +25,9 @@ OpCase linear_case(std::string name, Shape x, int64_t n, bool bias) {
   result.name = std::move(name);
   result.inputs = {{x}, {{x[-1], n}}};
   if (bias) result.inputs.push_back({{n}});
-  result.op = [](const std::vector<Tensor>& in) { return linear(in[0], in[1], in.size() > 2 ? in[2] : Tensor()); };
+  result.op = [](const std::vector<Tensor>& in) {
+    return linear(in[0], in[1], in.size() > 2 ? in[2] : Tensor());
+  };
   result.reference = linear_formula;
   return result;
 }
