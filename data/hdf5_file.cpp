@@ -1,19 +1,16 @@
 #include "data/hdf5_file.h"
 
 #include <atomic>
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
 #include <functional>
 
 #include "data/hdf5_library.h"
+#include "data/input_file.h"
 
 namespace tapestry {
 using hdf5::element;
 using hdf5::ok;
 using hdf5::own;
 using hdf5::Session;
-namespace fs = std::filesystem;
 
 static_assert(sizeof(hid_t) == sizeof(int64_t), "Hdf5Id holds an hid_t");
 
@@ -45,17 +42,6 @@ std::string unique_name(const std::string& name) {
   return join(name, " ", ++count);
 }
 
-void check_readable(const std::string& path, Exit bad_content) {
-  std::error_code error;
-  const fs::file_status status = fs::status(path, error);
-  check(fs::exists(status), bad_content, "cannot open '", path,
-        "': ", error ? error.message() : std::strerror(ENOENT));
-  check(fs::is_regular_file(status), bad_content, "cannot open '", path, "': it is not a regular file");
-  std::FILE* file = std::fopen(path.c_str(), "rb");
-  check(file != nullptr, Exit::io, "cannot open '", path, "': ", std::strerror(errno));
-  std::fclose(file);
-}
-
 Hdf5Id link_properties() {
   Hdf5Id links = own(H5Pcreate(H5P_LINK_CREATE), H5Pclose);
   H5Pset_create_intermediate_group(links.get(), 1);
@@ -77,7 +63,7 @@ Hdf5File Hdf5File::create_in_memory(const std::string& name, int64_t user_block)
 
 Hdf5File Hdf5File::open(const std::string& path, Exit bad_content) {
   const Session session;
-  check_readable(path, bad_content);
+  const InputFile readable(path, bad_content);
   check(H5Fis_hdf5(path.c_str()) > 0, bad_content, "'", path, "' is not an HDF5 file");
   Hdf5Id id = own(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access_properties(false).get()), H5Fclose);
   ok(id.get() >= 0, bad_content, "cannot open '", path, "'");

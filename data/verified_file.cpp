@@ -1,13 +1,10 @@
 #include "data/verified_file.h"
 
-#include <cerrno>
 #include <charconv>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <functional>
 #include <vector>
 
+#include "data/input_file.h"
 #include "data/sha256.h"
 
 namespace tapestry {
@@ -65,22 +62,10 @@ Hdf5File start_hdf5(const AtomicFile& file, bool in_memory, const FileKind& kind
   return hdf5;
 }
 
-std::ifstream open_for_reading(const std::string& path, Exit exit) {
-  std::error_code error;
-  const auto status = std::filesystem::status(path, error);
-  check(std::filesystem::exists(status), exit, "there is no file '", path, "'");
-  check(std::filesystem::is_regular_file(status), exit, "'", path, "' is not a regular file");
-  std::ifstream file(path, std::ios::binary);
-  check(file.is_open(), Exit::io, "cannot open '", path, "': ", std::strerror(errno));
-  return file;
-}
-
-std::string read_user_block(std::ifstream& file) {
-  std::string block(kUserBlock, '\0');
-  file.read(block.data(), kUserBlock);
-  block.resize(static_cast<size_t>(file.gcount()));
-  file.clear();
-  return block;
+std::string read_start(const InputFile& file, size_t size) {
+  std::string start(size, '\0');
+  start.resize(file.read_at(0, start.data(), size));
+  return start;
 }
 
 }  // namespace
@@ -115,27 +100,23 @@ std::string VerifiedWriter::commit() {
 }
 
 bool has_verified_magic(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string start(kMagic.size(), '\0');
-  return file.read(start.data(), static_cast<std::streamsize>(start.size())) && start == kMagic;
+  return read_start(InputFile(path), kMagic.size()) == kMagic;
 }
 
 VerifiedHeader verify_file(const std::string& path, Exit exit, bool hash) {
-  std::ifstream file = open_for_reading(path, exit);
-  const std::string block = read_user_block(file);
+  const InputFile file(path, exit);
+  const std::string block = read_start(file, kUserBlock);
   check(block.size() == kUserBlock || !block.starts_with(kMagic), exit, "'", path,
         "' is truncated: expected at least ", kUserBlock, " bytes, found ", block.size());
   const VerifiedHeader header = parse_user_block(block, path, exit);
-  const auto found = static_cast<int64_t>(std::filesystem::file_size(path));
   const int64_t expected = kUserBlock + header.length;
-  check(found >= expected, exit, "'", path, "' is truncated: expected ", expected, " bytes, found ", found);
-  check(found == expected, exit, "'", path, "' is damaged: expected ", expected, " bytes, found ", found);
+  check(file.size() >= expected, exit, "'", path, "' is truncated: expected ", expected, " bytes, found ",
+        file.size());
+  check(file.size() == expected, exit, "'", path, "' is damaged: expected ", expected, " bytes, found ",
+        file.size());
   if (!hash) return header;
-  const std::string actual = hash_pieces([&](int64_t, char* data, size_t size) {
-    file.read(data, static_cast<std::streamsize>(size));
-    check(!file.bad(), Exit::io, "cannot read '", path, "': ", std::strerror(errno));
-    return static_cast<size_t>(file.gcount());
-  });
+  const std::string actual =
+      hash_pieces([&](int64_t offset, char* data, size_t size) { return file.read_at(offset, data, size); });
   check(actual == header.sha256, exit, "'", path,
         "' is damaged: its content does not fit its SHA-256; restore it from a copy");
   return header;

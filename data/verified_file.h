@@ -46,7 +46,7 @@ struct VerifiedHeader {
   std::string sha256;
 };
 
-/// True when the file starts with the magic of a verified file, whole or not.
+/// Whether a readable file starts with the magic of a verified file, whole or not.
 bool has_verified_magic(const std::string& path);
 /// Checks user block, length and, if `hash`, the SHA-256, without libhdf5. Errors carry `exit`.
 VerifiedHeader verify_file(const std::string& path, Exit exit, bool hash = true);

@@ -91,10 +91,9 @@ TEST(VerifiedFile, RefusesOtherKindsVersionsAndFiles) {
   });
   Hdf5File::create(folder / "plain.h5").close();
   expect_error(Exit::input, "magic", [&] { verify_file(folder / "plain.h5", Exit::input); });
-  expect_error(Exit::input, "no file", [&] { verify_file(folder / "none.h5", Exit::input); });
+  expect_error(Exit::input, "none.h5", [&] { verify_file(folder / "none.h5", Exit::input); });
   expect_error(Exit::input, "regular", [&] { verify_file(folder.path(), Exit::input); });
   EXPECT_FALSE(has_verified_magic(folder / "plain.h5"));
-  EXPECT_FALSE(has_verified_magic(folder / "none.h5"));
 }
 
 TEST(VerifiedFile, AFailedSaveLeavesTheOldFile) {

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "data/bpe_vocabulary.h"
+#include "data/tokenizer.h"
+#include "data/word_splitter.h"
+
+namespace tapestry {
+
+/// GPT-2's byte-level BPE (Sennrich et al. 2016, on bytes). Names of special tokens in a text are plain text.
+/// Calls from several threads take turns.
+class BpeTokenizer : public Tokenizer {
+ public:
+  static constexpr const char* kVocabFile = "vocab.json";
+  static constexpr const char* kMergesFile = "merges.txt";
+
+  /// From the contents of the two files; `origin` (the folder) is named in errors.
+  BpeTokenizer(std::string vocab_json, std::string merges, const std::string& origin);
+
+  std::string kind() const override { return "bpe"; }
+  int64_t vocab_size() const override { return static_cast<int64_t>(vocabulary_.tokens.size()); }
+  std::optional<int32_t> end_of_text() const override { return end_of_text_; }
+  std::map<std::string, std::string> files() const override;
+  size_t encode_piece(std::string_view piece, bool last, std::vector<int32_t>& ids,
+                      const TextOrigin& origin = {}) const override;
+  std::string_view bytes_of(int32_t id) const override;
+
+ private:
+  struct Rule {
+    int32_t rank, result;
+  };
+  struct WordHash : std::hash<std::string_view> {
+    using is_transparent = void;
+  };
+  using Cache = std::unordered_map<std::string, std::vector<int32_t>, WordHash, std::equal_to<>>;
+
+  const Rule* rule(int32_t left, int32_t right) const;
+  std::vector<int32_t> merge(std::string_view word) const;
+  void append_word(std::string_view word, std::vector<int32_t>& ids) const;
+
+  std::string vocab_json_, merges_;
+  BpeVocabulary vocabulary_;
+  std::unordered_map<uint64_t, Rule> rules_;
+  std::optional<int32_t> end_of_text_;
+  WordSplitter splitter_;
+  mutable std::mutex cache_mutex_;
+  mutable Cache cache_;
+};
+
+}  // namespace tapestry

@@ -1,0 +1,181 @@
+#include "data/bpe_vocabulary.h"
+
+#include <cctype>
+#include <nlohmann/json.hpp>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "base/error.h"
+#include "data/utf8.h"
+
+namespace tapestry {
+namespace {
+
+using Ids = std::unordered_map<std::string, int32_t>;
+
+bool is_printable_latin1(int byte) {
+  return (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
+}
+
+std::string symbols_of(std::string_view bytes) {
+  std::string text;
+  for (const char byte : bytes) text += byte_symbols()[static_cast<unsigned char>(byte)];
+  return text;
+}
+
+// A token with a character that stands for no byte, as added special tokens may have, is its own text.
+std::string bytes_of_symbols(const std::string& symbols) {
+  static const auto byte_of = [] {
+    std::unordered_map<char32_t, char> map;
+    for (size_t byte = 0; byte < 256; ++byte) {
+      size_t at = 0;
+      map[next_utf8(byte_symbols()[byte], at)] = static_cast<char>(byte);
+    }
+    return map;
+  }();
+  std::string bytes;
+  for (size_t at = 0; at < symbols.size();) {
+    const auto found = byte_of.find(next_utf8(symbols, at));
+    if (found == byte_of.end()) return symbols;
+    bytes += found->second;
+  }
+  return bytes;
+}
+
+// nlohmann keeps the last of equal keys and takes any nesting, so its events are checked one by one.
+Ids parse_ids(const std::string& text, const std::string& where) {
+  using Json = nlohmann::json;
+  Ids ids;
+  std::string key;
+  const auto on_event = [&](int depth, Json::parse_event_t event, Json& value) {
+    if (event == Json::parse_event_t::object_end) return true;
+    if (event == Json::parse_event_t::object_start && depth == 0) return true;
+    check(depth == 1, Exit::input, where, ": expected one object of token: id");
+    if (event == Json::parse_event_t::key) {
+      key = value.get<std::string>();
+      check(!ids.contains(key), Exit::input, where, ": token '", key, "' is there twice");
+      return true;
+    }
+    check(event == Json::parse_event_t::value && value.is_number_unsigned() &&
+              value.get<uint64_t>() < INT32_MAX,
+          Exit::input, where, ": the id of '", key, "' is not a whole number from 0 on");
+    ids[key] = value.get<int32_t>();
+    return false;
+  };
+  try {
+    const Json whole = Json::parse(text, on_event);
+  } catch (const Json::exception& error) {
+    const std::string_view message = error.what();
+    fail(Exit::input, where, ": ", message.substr(std::min(message.find("] ") + 2, message.size())));
+  }
+  return ids;
+}
+
+std::vector<std::string> tokens_by_id(const Ids& ids, const std::string& where) {
+  check(!ids.empty(), Exit::input, where, ": no tokens");
+  std::vector<const std::string*> symbols(ids.size(), nullptr);
+  for (const auto& [symbol, id] : ids) {
+    check(static_cast<size_t>(id) < ids.size(), Exit::input, where, ": id ", id, " of '", symbol,
+          "', but there are only ", ids.size(), " tokens: ids must have no holes");
+    const auto& other = symbols[static_cast<size_t>(id)];
+    check(!other, Exit::input, where, ": id ", id, " stands for two tokens, '", other ? *other : "",
+          "' and '", symbol, "'");
+    symbols[static_cast<size_t>(id)] = &symbol;
+  }
+  std::vector<std::string> tokens;
+  for (const std::string* symbol : symbols) tokens.push_back(bytes_of_symbols(*symbol));
+  return tokens;
+}
+
+int32_t id_of(const Ids& ids, const std::string& symbol, const std::string& where) {
+  const auto found = ids.find(symbol);
+  check(found != ids.end(), Exit::input, where, ": '", symbol, "' is not in the vocabulary");
+  return found->second;
+}
+
+BpeVocabulary::Merge parse_merge(const std::string& line, const Ids& ids, const std::string& where) {
+  check(line.find('\r') == std::string::npos, Exit::input, where,
+        ": Windows line end; convert the file to plain newlines");
+  const size_t space = line.find(' ');
+  const bool two_words = space != std::string::npos && space > 0 && space + 1 < line.size() &&
+                         line.find(' ', space + 1) == std::string::npos;
+  check(two_words, Exit::input, where, ": expected two symbols with one space between, found '", line, "'");
+  const std::string left = line.substr(0, space), right = line.substr(space + 1);
+  return {id_of(ids, left, where), id_of(ids, right, where), id_of(ids, left + right, where)};
+}
+
+std::vector<BpeVocabulary::Merge> parse_merges(const std::string& text, const Ids& ids,
+                                               const std::string& file) {
+  std::vector<BpeVocabulary::Merge> merges;
+  std::unordered_map<uint64_t, size_t> line_of;
+  size_t number = 0;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    const std::string line = text.substr(at, end - at);
+    const std::string where = join(file, ":", ++number);
+    at = end + 1;
+    if (number == 1) {
+      check(line.starts_with("#version"), Exit::input, where, ": expected '#version: ...', found '", line,
+            "'");
+      continue;
+    }
+    const BpeVocabulary::Merge merge = parse_merge(line, ids, where);
+    const uint64_t pair = static_cast<uint64_t>(merge.left) << 32 | static_cast<uint32_t>(merge.right);
+    const auto [first, is_new] = line_of.emplace(pair, number);
+    check(is_new, Exit::input, where, ": the pair '", line, "' is on line ", first->second, " already");
+    merges.push_back(merge);
+  }
+  check(number > 0, Exit::input, file, ":1: expected '#version: ...', found nothing");
+  return merges;
+}
+
+}  // namespace
+
+const std::array<std::string, 256>& byte_symbols() {
+  static const auto symbols = [] {
+    std::array<std::string, 256> all;
+    char32_t spare = 0x100;
+    for (int byte = 0; byte < 256; ++byte)
+      append_utf8(is_printable_latin1(byte) ? static_cast<char32_t>(byte) : spare++,
+                  all[static_cast<size_t>(byte)]);
+    return all;
+  }();
+  return symbols;
+}
+
+std::vector<uint8_t> bytes_in_vocabulary_order() {
+  std::vector<uint8_t> bytes;
+  for (const bool printable : {true, false})
+    for (int byte = 0; byte < 256; ++byte)
+      if (is_printable_latin1(byte) == printable) bytes.push_back(static_cast<uint8_t>(byte));
+  return bytes;
+}
+
+BpeVocabulary parse_bpe(const std::string& vocab_json, const std::string& merges, const std::string& origin) {
+  const std::string vocab_file = origin + "/vocab.json";
+  const Ids ids = parse_ids(vocab_json, vocab_file);
+  BpeVocabulary vocabulary;
+  vocabulary.tokens = tokens_by_id(ids, vocab_file);
+  for (size_t byte = 0; byte < 256; ++byte)
+    vocabulary.byte_ids[byte] = id_of(ids, byte_symbols()[byte], join(vocab_file, ": symbol of byte ", byte));
+  vocabulary.merges = parse_merges(merges, ids, origin + "/merges.txt");
+  return vocabulary;
+}
+
+std::string format_vocab_json(const BpeVocabulary& vocabulary) {
+  std::string text = "{";
+  for (size_t id = 0; id < vocabulary.tokens.size(); ++id)
+    text += join(id ? ", " : "", nlohmann::json(symbols_of(vocabulary.tokens[id])).dump(), ": ", id);
+  return text + "}\n";
+}
+
+std::string format_merges(const BpeVocabulary& vocabulary) {
+  std::string text = "#version: 0.2\n";
+  for (const auto& merge : vocabulary.merges)
+    text += symbols_of(vocabulary.tokens[static_cast<size_t>(merge.left)]) + " " +
+            symbols_of(vocabulary.tokens[static_cast<size_t>(merge.right)]) + "\n";
+  return text;
+}
+
+}  // namespace tapestry

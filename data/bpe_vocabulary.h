@@ -1,0 +1,35 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace tapestry {
+
+/// A byte-level BPE vocabulary, as vocab.json and merges.txt in the Hugging Face layout hold it.
+struct BpeVocabulary {
+  struct Merge {
+    int32_t left, right, result;
+  };
+  std::vector<std::string> tokens;      // the bytes of each id
+  std::array<int32_t, 256> byte_ids{};  // the token of each single byte
+  std::vector<Merge> merges;            // first ones first
+};
+
+inline constexpr const char* kEndOfText = "<|endoftext|>";
+
+/// Reads strictly: every id from 0 to the size once, a symbol for every byte, `#version` first in the merges,
+/// then "left right" lines, each pair once, all in the vocabulary. Errors are Error(Exit::input) and name
+/// origin, file and line.
+BpeVocabulary parse_bpe(const std::string& vocab_json, const std::string& merges, const std::string& origin);
+std::string format_vocab_json(const BpeVocabulary& vocabulary);
+std::string format_merges(const BpeVocabulary& vocabulary);
+
+/// GPT-2's printable character for every byte, in UTF-8: itself where it is printable Latin-1, else one from
+/// U+0100 on.
+const std::array<std::string, 256>& byte_symbols();
+/// The bytes in the order of GPT-2's first 256 ids: the printable ones, then the others.
+std::vector<uint8_t> bytes_in_vocabulary_order();
+
+}  // namespace tapestry

@@ -1,0 +1,67 @@
+#include "data/tokenizer.h"
+
+#include <filesystem>
+
+#include "base/error.h"
+#include "data/atomic_file.h"
+#include "data/bpe_tokenizer.h"
+#include "data/byte_tokenizer.h"
+#include "data/input_file.h"
+#include "data/sha256.h"
+
+namespace tapestry {
+
+std::vector<int32_t> Tokenizer::encode(std::string_view text) const {
+  std::vector<int32_t> ids;
+  encode_piece(text, true, ids);
+  return ids;
+}
+
+std::string Tokenizer::decode(std::span<const int32_t> ids) const {
+  std::string text;
+  for (const int32_t id : ids) text += bytes_of(id);
+  return text;
+}
+
+std::string Tokenizer::identity() const {
+  const auto contents = files();
+  if (contents.empty()) return kind();
+  Sha256 hash;
+  for (const auto& [name, content] : contents)
+    hash.update(join(name, " ", content.size(), "\n")).update(content);
+  return kind() + ":" + hash.hex();
+}
+
+void Tokenizer::check_id(int32_t id) const {
+  require(id >= 0 && id < vocab_size(), "token id ", id, " is outside the vocabulary of ", vocab_size());
+}
+
+std::unique_ptr<Tokenizer> make_tokenizer(const std::string& kind,
+                                          const std::map<std::string, std::string>& files,
+                                          const std::string& origin) {
+  if (kind == "bytes") return std::make_unique<ByteTokenizer>();
+  check(kind == "bpe", Exit::input, origin, ": unknown tokenizer '", kind, "', known are bytes and bpe");
+  for (const char* name : {BpeTokenizer::kVocabFile, BpeTokenizer::kMergesFile})
+    check(files.contains(name), Exit::input, origin, ": the tokenizer's ", name, " is missing");
+  return std::make_unique<BpeTokenizer>(files.at(BpeTokenizer::kVocabFile),
+                                        files.at(BpeTokenizer::kMergesFile), origin);
+}
+
+std::unique_ptr<Tokenizer> load_tokenizer(const std::string& spec) {
+  if (spec == "bytes") return std::make_unique<ByteTokenizer>();
+  check(std::filesystem::is_directory(spec), Exit::input, "tokenizer '", spec,
+        "' is neither bytes nor a folder with vocab.json and merges.txt");
+  std::map<std::string, std::string> files;
+  for (const char* name : {BpeTokenizer::kVocabFile, BpeTokenizer::kMergesFile})
+    files[name] = InputFile(spec + "/" + name).read_all();
+  return make_tokenizer("bpe", files, spec);
+}
+
+void save_tokenizer(const Tokenizer& tokenizer, const std::string& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  check(!error, Exit::io, "cannot make the folder '", folder, "': ", error.message());
+  for (const auto& [name, content] : tokenizer.files()) write_file_atomically(folder + "/" + name, content);
+}
+
+}  // namespace tapestry

@@ -1,0 +1,103 @@
+#include "data/bpe_vocabulary.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <set>
+
+#include "tests/support/expect_error.h"
+
+namespace tapestry {
+namespace {
+
+// The 256 bytes, "th" and "the".
+BpeVocabulary tiny() {
+  BpeVocabulary vocabulary;
+  for (const uint8_t byte : bytes_in_vocabulary_order()) {
+    vocabulary.byte_ids[byte] = static_cast<int32_t>(vocabulary.tokens.size());
+    vocabulary.tokens.emplace_back(1, static_cast<char>(byte));
+  }
+  const auto& id = vocabulary.byte_ids;
+  vocabulary.tokens.insert(vocabulary.tokens.end(), {"th", "the"});
+  vocabulary.merges = {{id['t'], id['h'], 256}, {256, id['e'], 257}};
+  return vocabulary;
+}
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  const size_t at = text.find(from);
+  EXPECT_NE(at, std::string::npos) << from;
+  return text.replace(at, from.size(), to);
+}
+
+void expect_bad_vocab(const std::string& vocab, const std::string& part) {
+  expect_error(Exit::input, "x/vocab.json", [&] { parse_bpe(vocab, format_merges(tiny()), "x"); });
+  expect_error(Exit::input, part, [&] { parse_bpe(vocab, format_merges(tiny()), "x"); });
+}
+
+void expect_bad_merges(const std::string& merges, const std::string& part) {
+  expect_error(Exit::input, "x/merges.txt:" + part,
+               [&] { parse_bpe(format_vocab_json(tiny()), merges, "x"); });
+}
+
+TEST(BpeVocabulary, SymbolsAreThoseOfGpt2) {
+  EXPECT_EQ(byte_symbols()[' '], "Ġ");
+  EXPECT_EQ(byte_symbols()['\n'], "Ċ");
+  EXPECT_EQ(byte_symbols()['a'], "a");
+  EXPECT_EQ(byte_symbols()[0xAD], "Ń");
+  EXPECT_EQ(std::set<std::string>(byte_symbols().begin(), byte_symbols().end()).size(), 256u);
+  EXPECT_EQ(bytes_in_vocabulary_order().front(), '!');
+  EXPECT_EQ(bytes_in_vocabulary_order()[220], ' ');
+}
+
+TEST(BpeVocabulary, RoundTrips) {
+  const BpeVocabulary made = tiny();
+  const BpeVocabulary back = parse_bpe(format_vocab_json(made), format_merges(made), "x");
+  EXPECT_EQ(back.tokens, made.tokens);
+  EXPECT_EQ(back.byte_ids, made.byte_ids);
+  EXPECT_EQ(format_merges(back), format_merges(made));
+  EXPECT_EQ(format_merges(made), "#version: 0.2\nt h\nth e\n");
+}
+
+TEST(BpeVocabulary, ATokenOfOtherCharactersIsItsOwnText) {
+  const std::string vocab =
+      replaced(format_vocab_json(tiny()), "\"the\": 257", "\"the\": 257, \"<a b>\": 258");
+  EXPECT_EQ(parse_bpe(vocab, format_merges(tiny()), "x").tokens.back(), "<a b>");
+}
+
+TEST(BpeVocabulary, RefusesBadVocabularies) {
+  const std::string good = format_vocab_json(tiny());
+  expect_bad_vocab("", "line 1");
+  expect_bad_vocab("{", "line 1");
+  expect_bad_vocab(good + "x", "line");
+  expect_bad_vocab("[]", "one object");
+  expect_bad_vocab("3", "one object");
+  expect_bad_vocab("{}", "no tokens");
+  expect_bad_vocab(replaced(good, "\"th\": 256", "\"th\": -1"), "'th' is not a whole number");
+  expect_bad_vocab(replaced(good, "\"th\": 256", "\"th\": 256.0"), "'th' is not a whole number");
+  expect_bad_vocab(replaced(good, "\"th\": 256", "\"th\": 1e400"), "vocab.json");
+  expect_bad_vocab(replaced(good, "\"th\": 256", "\"th\": \"256\""), "'th' is not a whole number");
+  expect_bad_vocab(replaced(good, "\"th\": 256", "\"th\": [256]"), "'th' is not a whole number");
+  expect_bad_vocab(replaced(good, "\"th\": 256", "\"th\": {\"a\": 1}"), "vocab.json");
+  expect_bad_vocab(replaced(good, "\"th\": 256", "\"th\": 18446744073709551615"),
+                   "'th' is not a whole number");
+  expect_bad_vocab(replaced(good, "\"th\": 256", "\"th\": 257"), "two tokens");
+  expect_bad_vocab(replaced(good, "\"th\": 256", "\"th\": 300"), "holes");
+  expect_bad_vocab(replaced(good, "\"th\": 256", "\"the\": 256"), "'the' is there twice");
+  expect_bad_vocab(replaced(good, "\"A\"", "\"AA\""), "symbol of byte 65: 'A'");
+  expect_bad_vocab("{\"a\": " + std::string(100'000, '['), "vocab.json");
+}
+
+TEST(BpeVocabulary, RefusesBadMergesWithTheLine) {
+  expect_bad_merges("", "1: expected '#version");
+  expect_bad_merges("t h\nth e\n", "1: expected '#version: ...', found 't h'");
+  expect_bad_merges("#version: 0.2\r\nt h\r\n", "2: Windows line end");
+  expect_bad_merges("#version: 0.2\nt h\n\nth e\n", "3: expected two symbols");
+  for (const char* line : {"th", " h", "t ", "t  h", "t h e", " "})
+    expect_bad_merges(std::string("#version: 0.2\nt h\n") + line + "\n", "3: expected two symbols");
+  expect_bad_merges("#version: 0.2\nt h\nq q\n", "3: 'qq' is not in the vocabulary");
+  expect_bad_merges("#version: 0.2\nt h\nqq q\n", "3: 'qq' is not in the vocabulary");
+  expect_bad_merges("#version: 0.2\nt h\nth e\nt h\n", "4: the pair 't h' is on line 2 already");
+}
+
+}  // namespace
+}  // namespace tapestry
