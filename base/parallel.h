@@ -49,4 +49,19 @@ double parallel_sum(int64_t n, const Part& part) {
   return sum;
 }
 
+/// `width` sums over [0, n) at once: `part(begin, end, sums)` adds a piece of `grain` items to sums of its
+/// own, and those are added up in order, whatever the number of threads.
+template <class Part>
+std::vector<double> parallel_sums(int64_t n, int64_t grain, int64_t width, const Part& part) {
+  const int64_t pieces = ceil_div(n, grain);
+  std::vector<double> partial(pieces * width, 0.0), sums(width, 0.0);
+  parallel_for(pieces, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      part(i * grain, std::min(n, (i + 1) * grain), &partial[i * width]);
+    }
+  });
+  for (int64_t i = 0; i < pieces * width; ++i) sums[i % width] += partial[i];
+  return sums;
+}
+
 }  // namespace tapestry
