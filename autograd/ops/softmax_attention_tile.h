@@ -11,7 +11,7 @@
 /// What the forward and the backward kernel of softmax attention share.
 namespace tapestry::cpu {
 
-constexpr int64_t kQueryTile = 128;
+constexpr int64_t kQueryTile = 64;
 constexpr int64_t kKeyTile = 256;
 
 struct Range {
