@@ -1,0 +1,32 @@
+#include "layers/attention/sliding_window.h"
+
+#include <algorithm>
+
+#include "layers/attention/factory.h"
+
+namespace tapestry {
+
+const OptionTable<SlidingWindowOptions>& sliding_window_options() {
+  static const auto table =
+      OptionTable<SlidingWindowOptions>("sliding_window", "Softmax attention over the last tokens")
+          .add("window", &SlidingWindowOptions::window, "tokens in sight, the current one included",
+               at_least(1))
+          .add("sink", &SlidingWindowOptions::sink, "first tokens that stay in sight", at_least(0))
+          .add("scale", &SlidingWindowOptions::scale, "factor of the scores; 0: 1 / sqrt(head width)",
+               at_least(0))
+          .per_layer();
+  return table;
+}
+
+SlidingWindowAttention::SlidingWindowAttention(Module& parent, const AttentionDims& dims,
+                                               const SlidingWindowOptions& options)
+    : ProjectedAttention(parent, dims), options_(options) {}
+
+Tensor SlidingWindowAttention::operator()(const Tensor& x) const {
+  const int64_t reach = std::min(options_.window - 1, Visible::everything);
+  return softmax(x, options_.scale, {.reach = reach, .sink = options_.sink});
+}
+
+AttentionKind sliding_window_kind() { return kind_from<SlidingWindowAttention>(sliding_window_options()); }
+
+}  // namespace tapestry

@@ -1,0 +1,23 @@
+#include "layers/attention/standard.h"
+
+#include "layers/attention/factory.h"
+
+namespace tapestry {
+
+const OptionTable<StandardOptions>& standard_options() {
+  static const auto table =
+      OptionTable<StandardOptions>("standard", "Softmax attention over all of the past")
+          .add("scale", &StandardOptions::scale, "factor of the scores; 0: 1 / sqrt(head width)", at_least(0))
+          .per_layer();
+  return table;
+}
+
+StandardAttention::StandardAttention(Module& parent, const AttentionDims& dims,
+                                     const StandardOptions& options)
+    : ProjectedAttention(parent, dims), options_(options) {}
+
+Tensor StandardAttention::operator()(const Tensor& x) const { return softmax(x, options_.scale, {}); }
+
+AttentionKind standard_kind() { return kind_from<StandardAttention>(standard_options()); }
+
+}  // namespace tapestry
