@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "autograd/ops/linear.h"
+#include "autograd/ops/rms_norm.h"
 #include "autograd/rows.h"
 #include "autograd/tape.h"
 
@@ -13,7 +14,7 @@ namespace {
 template <bool Centred>
 void backward(BackwardStep& step, NormSize size) {
   const Tensor &x = step.saved(0), &gain = step.saved(1), &stats = step.saved(2), &dy = step.gradient();
-  const int64_t blocks = size.blocks(), width = size.gains * size.c;
+  const int64_t blocks = size.blocks(), width = size.gains * size.n;
   Tensor partial = Tensor::empty({2, blocks, width}, x.dtype(), x.device());
   for_float(x.dtype(), [&]<class T>(T) {
     const auto run = [&](T* dx, bool accumulate) {
@@ -37,11 +38,13 @@ void backward(BackwardStep& step, NormSize size) {
 
 template <bool Centred>
 Tensor normalise(const char* name, const Tensor& x, const Tensor& gain, const Tensor& bias, double eps) {
-  require(gain.rank() >= 1 && x.shape().ends_with(gain.shape()), name, ": gain ", gain.shape(),
-          " is not a suffix of x ", x.shape());
+  require(x.rank() >= 1 && (gain.rank() == 1 || gain.rank() == 2) && gain.size() > 0 &&
+              x.dim(-1) % gain.size() == 0,
+          name, ": x ", x.shape(), " against gain ", gain.shape());
   require(!bias.defined() || bias.shape() == gain.shape(), name, ": bias ", bias.shape(), " against gain ",
           gain.shape());
-  const NormSize size{x.shape().rows(), x.dim(-1), gain.shape().rows()};
+  const int64_t n = gain.dim(-1);
+  const NormSize size{x.size() / n, n, gain.size() / n};
   Tensor y = Tensor::empty_like(x), stats = Tensor::empty({size.rows, 2}, x.dtype(), x.device());
   for_float(x.dtype(), [&]<class T>(T) {
     LAUNCH(x.device(),
@@ -67,29 +70,29 @@ namespace cpu {
 namespace {
 
 template <class T>
-T row_mean(const T* x, int64_t c) {
+T row_mean(const T* x, int64_t n) {
   T sum = 0;
 #pragma omp simd reduction(+ : sum)
-  for (int64_t i = 0; i < c; ++i) sum += x[i];
-  return sum / c;
+  for (int64_t i = 0; i < n; ++i) sum += x[i];
+  return sum / n;
 }
 
 /// 1 / sqrt(mean of (x - mean)^2 + eps)
 template <class T>
-T reciprocal_root(const T* x, T mean, int64_t c, double eps) {
+T reciprocal_root(const T* x, T mean, int64_t n, double eps) {
   T sum = 0;
 #pragma omp simd reduction(+ : sum)
-  for (int64_t i = 0; i < c; ++i) sum += (x[i] - mean) * (x[i] - mean);
-  return 1 / std::sqrt(sum / c + static_cast<T>(eps));
+  for (int64_t i = 0; i < n; ++i) sum += (x[i] - mean) * (x[i] - mean);
+  return 1 / std::sqrt(sum / n + static_cast<T>(eps));
 }
 
 /// One row of the backward pass; dx may be null.
 template <bool Centred, class T>
 void norm_backward_row(const T* x, const T* gain, T mean, T root, const T* dy, T* dx, bool accumulate,
-                       T* dgain, T* dbias, int64_t c) {
+                       T* dgain, T* dbias, int64_t n) {
   T sum_g = 0, sum_gx = 0;
 #pragma omp simd reduction(+ : sum_g, sum_gx)
-  for (int64_t i = 0; i < c; ++i) {
+  for (int64_t i = 0; i < n; ++i) {
     const T normal = (x[i] - mean) * root, g = dy[i] * gain[i];
     sum_g += g;
     sum_gx += g * normal;
@@ -97,29 +100,29 @@ void norm_backward_row(const T* x, const T* gain, T mean, T root, const T* dy, T
     if constexpr (Centred) dbias[i] += dy[i];
   }
   if (dx == nullptr) return;
-  const T mean_g = Centred ? sum_g / c : T(0), mean_gx = sum_gx / c;
-  write(dx, 0, c, accumulate,
+  const T mean_g = Centred ? sum_g / n : T(0), mean_gx = sum_gx / n;
+  write(dx, 0, n, accumulate,
         [=](int64_t i) { return root * (dy[i] * gain[i] - mean_g - (x[i] - mean) * root * mean_gx); });
 }
 
-int64_t grain_of_rows(int64_t c) { return std::max<int64_t>(1, kPieceSize / std::max<int64_t>(c, 1)); }
+int64_t grain_of_rows(int64_t n) { return std::max<int64_t>(1, kPieceSize / std::max<int64_t>(n, 1)); }
 
 }  // namespace
 
 template <bool Centred, class T>
 void norm_forward(const T* x, const T* gain, const T* bias, T* y, T* stats, NormSize size, double eps) {
-  const auto [rows, c, gains] = size;
-  parallel_for(rows, grain_of_rows(c), [=, c = c, gains = gains](int64_t begin, int64_t end) {
+  const auto [rows, n, gains] = size;
+  parallel_for(rows, grain_of_rows(n), [=, n = n, gains = gains](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
-      const T *from = x + row * c, *g = gain + row % gains * c, *b = bias ? bias + row % gains * c : nullptr;
-      const T mean = Centred ? row_mean(from, c) : T(0);
-      const T root = reciprocal_root(from, mean, c, eps);
+      const T *from = x + row * n, *g = gain + row % gains * n, *b = bias ? bias + row % gains * n : nullptr;
+      const T mean = Centred ? row_mean(from, n) : T(0);
+      const T root = reciprocal_root(from, mean, n, eps);
       stats[2 * row] = mean;
       stats[2 * row + 1] = root;
       if (b != nullptr) {
-        write(y + row * c, 0, c, false, [=](int64_t i) { return (from[i] - mean) * root * g[i] + b[i]; });
+        write(y + row * n, 0, n, false, [=](int64_t i) { return (from[i] - mean) * root * g[i] + b[i]; });
       } else {
-        write(y + row * c, 0, c, false, [=](int64_t i) { return (from[i] - mean) * root * g[i]; });
+        write(y + row * n, 0, n, false, [=](int64_t i) { return (from[i] - mean) * root * g[i]; });
       }
     }
   });
@@ -128,7 +131,7 @@ void norm_forward(const T* x, const T* gain, const T* bias, T* y, T* stats, Norm
 template <bool Centred, class T>
 void norm_backward(const T* x, const T* gain, const T* stats, const T* dy, T* dx, bool accumulate, T* partial,
                    NormSize size) {
-  const int64_t c = size.c, width = size.gains * c;
+  const int64_t n = size.n, width = size.gains * n;
   parallel_for(size.blocks(), 1, [=](int64_t first, int64_t last) {
     for (int64_t block = first; block < last; ++block) {
       T *dgain = partial + block * width, *dbias = dgain + size.blocks() * width;
@@ -136,9 +139,9 @@ void norm_backward(const T* x, const T* gain, const T* stats, const T* dy, T* dx
       std::fill(dbias, dbias + width, T(0));
       const int64_t begin = block * NormSize::block_rows;
       for (int64_t row = begin; row < std::min(size.rows, begin + NormSize::block_rows); ++row) {
-        const int64_t at = row % size.gains * c;
-        norm_backward_row<Centred>(x + row * c, gain + at, stats[2 * row], stats[2 * row + 1], dy + row * c,
-                                   dx ? dx + row * c : nullptr, accumulate, dgain + at, dbias + at, c);
+        const int64_t at = row % size.gains * n;
+        norm_backward_row<Centred>(x + row * n, gain + at, stats[2 * row], stats[2 * row + 1], dy + row * n,
+                                   dx ? dx + row * n : nullptr, accumulate, dgain + at, dbias + at, n);
       }
     }
   });

@@ -4,18 +4,14 @@
 
 namespace tapestry {
 
-/// Normalisation over the last axis, x [..., C] -> [..., C], formulas of ATTENTION 0.2. The gain is [C], or
-/// another suffix of x's shape that ends in C ([H, C]: one gain a head). Both save x, the gain and two
-/// numbers a row.
-
-/// (x - mean) / sqrt(variance + eps) gain + bias; the bias has the gain's shape or is undefined.
+/// Layer norm of pieces of n numbers, (z - mean) g / sqrt(variance + eps) + b (ATTENTION section 0.2):
+/// x [..., G n], gain [n] for all pieces or [G, n] for the G pieces of a row, bias like the gain or undefined
+/// -> the shape of x. Saves x, the gain and two numbers a piece.
 Tensor layer_norm(const Tensor& x, const Tensor& gain, const Tensor& bias = {}, double eps = 1e-5);
-/// x / sqrt(mean of x^2 + eps) gain
-Tensor rms_norm(const Tensor& x, const Tensor& gain, double eps = 1e-6);
 
-/// Sizes of a normalisation: `gains` rows of gain, of which row r takes number r % gains.
+/// `rows` pieces of `n` numbers, of which piece r takes row r % gains of the gain.
 struct NormSize {
-  int64_t rows, c, gains;
+  int64_t rows, n, gains;
   static constexpr int64_t block_rows = 64;
   int64_t blocks() const { return (rows + block_rows - 1) / block_rows; }
 };
@@ -25,7 +21,7 @@ namespace cpu {
 /// stats [rows, 2] receives the mean and the reciprocal root of each row.
 template <bool Centred, class T>
 void norm_forward(const T* x, const T* gain, const T* bias, T* y, T* stats, NormSize size, double eps);
-/// dx (+)= gradient, unless null. partial [2, blocks, gains, c] receives what each block of rows adds to the
+/// dx (+)= gradient, unless null. partial [2, blocks, gains, n] receives what each block of rows adds to the
 /// gradients of gain and bias (the latter only if Centred).
 template <bool Centred, class T>
 void norm_backward(const T* x, const T* gain, const T* stats, const T* dy, T* dx, bool accumulate, T* partial,
