@@ -77,12 +77,12 @@ std::vector<OpCase> cases() {
 
 OP_TEST(SoftmaxAttentionOp, cases());
 
-struct Run {
+struct Results {
   std::vector<float> o, dq, dk, dv;
-  bool operator==(const Run&) const = default;
+  bool operator==(const Results&) const = default;
 };
 
-Run run(Shape shape, int64_t n_head, Visible visible) {
+Results run(Shape shape, int64_t n_head, Visible visible) {
   Tape tape;
   const Tensor q = tape.watch(random_tensor(shape, 1, DType::float32)),
                k = tape.watch(random_tensor(shape, 2, DType::float32)),
@@ -97,12 +97,12 @@ TEST(SoftmaxAttention, BitsDoNotDependOnTheNumberOfThreads) {
   const int threads = omp_get_max_threads();
   const auto with_threads = [&](int count, Shape shape, int64_t n_head, Visible visible) {
     omp_set_num_threads(count);
-    Run result = run(shape, n_head, visible);
+    Results result = run(shape, n_head, visible);
     omp_set_num_threads(threads);
     return result;
   };
   const auto check = [&](Shape shape, int64_t n_head, Visible visible) {
-    const Run one = with_threads(1, shape, n_head, visible);
+    const Results one = with_threads(1, shape, n_head, visible);
     EXPECT_EQ(with_threads(2, shape, n_head, visible), one);
     EXPECT_EQ(with_threads(5, shape, n_head, visible), one);
   };
