@@ -1,0 +1,117 @@
+#include "autograd/ops/block_retrieval.h"
+
+#include "autograd/ops/block_read.h"
+#include "autograd/ops/softmax_attention.h"
+#include "autograd/tape.h"
+
+namespace tapestry {
+namespace {
+
+void check_shapes(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& r, const Tensor& h,
+                  const Tensor& gain, const BlockRetrieval& x) {
+  const Shape shape = q.shape();
+  require(shape.rank() == 3 && k.shape() == shape && v.shape() == shape && r.shape() == shape,
+          "block_retrieval: q ", shape, ", k ", k.shape(), ", v ", v.shape(), " and r ", r.shape(),
+          " must be one shape [B, T, C]");
+  require(x.n_head >= 1 && shape[2] % x.n_head == 0, "block_retrieval: ", x.n_head,
+          " heads do not divide width ", shape[2]);
+  require(x.chunk >= 1 && x.topk >= 0 && x.overlap >= 0 && x.sink >= 0,
+          "block_retrieval: chunk must be at least 1, topk, overlap and sink at least 0");
+  const Shape summaries{shape[0], (shape[1] - 1) / x.chunk, shape[2]};
+  require(h.shape() == summaries, "block_retrieval: h ", h.shape(), " must be ", summaries);
+  require(!gain.defined() || (x.score_bias && gain.shape() == Shape{x.n_head}), "block_retrieval: a gain ",
+          gain.shape(), " needs score_bias and one number for each of ", x.n_head, " heads");
+}
+
+AttentionShape local_shape(const RetrievalShape& s) {
+  return {s.batch, s.tokens, s.n_head, s.head_width, s.scale, {s.chunk, s.overlap, s.sink}};
+}
+
+/// What block_retrieval saves, in this order.
+enum Saved { kQ, kK, kV, kR, kH, kGain, kOutput, kLse, kChunks, kScores };
+
+template <class T>
+const T* data_or_null(const Tensor& tensor) {
+  return tensor.defined() ? tensor.data<T>() : nullptr;
+}
+
+template <class T>
+void backward(BackwardStep& step, const RetrievalShape& s) {
+  const Tensor &q = step.saved(kQ), &k = step.saved(kK), &v = step.saved(kV), &lse = step.saved(kLse);
+  const Tensor &r = step.saved(kR), &h = step.saved(kH), &gain = step.saved(kGain),
+               &scores = step.saved(kScores);
+  const T* dout = step.gradient().data<T>();
+  const Device device = q.device();
+
+  // D and lse are those of the whole softmax, so local and retrieved keys have their gradients apart.
+  Tensor D = Tensor::empty_like(lse);
+  LAUNCH(device, head_dots<T>(local_shape(s), step.saved(kOutput).data<T>(), dout, D.mutable_data<T>()));
+  Tensor dq = Tensor::empty_like(q), dk = Tensor::empty_like(k), dv = Tensor::empty_like(v);
+  LAUNCH(device, softmax_attention_backward<T>(local_shape(s), q.data<T>(), k.data<T>(), v.data<T>(),
+                                               lse.data<T>(), D.data<T>(), dout, dq.mutable_data<T>(),
+                                               dk.mutable_data<T>(), dv.mutable_data<T>(), false));
+  BlockReadGradient<T> grad{.lse = lse.data<T>(), .D = D.data<T>(), .dout = dout};
+  grad.dq = dq.mutable_data<T>();
+  grad.dk = dk.mutable_data<T>();
+  grad.dv = dv.mutable_data<T>();
+  Tensor dr, dh, dgain;
+  if (scores.defined()) {
+    dr = Tensor::zeros(r.shape(), r.dtype(), device);
+    dh = Tensor::zeros(h.shape(), h.dtype(), device);
+    grad.r = r.data<T>();
+    grad.h = h.data<T>();
+    grad.dr = dr.mutable_data<T>();
+    grad.dh = dh.mutable_data<T>();
+  }
+  if (gain.defined()) {
+    dgain = Tensor::empty_like(gain);
+    grad.dgain = dgain.mutable_data<T>();
+  }
+  const BlockRead<T> in{q.data<T>(),
+                        k.data<T>(),
+                        v.data<T>(),
+                        step.saved(kChunks).data<int32_t>(),
+                        data_or_null<T>(scores),
+                        data_or_null<T>(gain)};
+  LAUNCH(device, block_read_backward<T>(s, in, grad));
+
+  const Tensor gradients[] = {dq, dk, dv, dr, dh, dgain};
+  for (size_t i = 0; i < std::size(gradients); ++i) {
+    if (gradients[i].defined() && step.needs(i)) step.add(i, gradients[i]);
+  }
+}
+
+}  // namespace
+
+Tensor block_retrieval(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& r, const Tensor& h,
+                       const Tensor& gain, const BlockRetrieval& x) {
+  check_shapes(q, k, v, r, h, gain, x);
+  RetrievalShape s{q.dim(0), q.dim(1), x.n_head, q.dim(2) / x.n_head, x.scale, x.chunk, 0, x.overlap, x.sink};
+  s.slots = std::min(x.topk, s.chunks());
+  if (s.slots == 0) return softmax_attention(q, k, v, x.n_head, x.scale, {x.chunk, x.overlap, x.sink});
+
+  Tensor o = Tensor::empty_like(q);
+  Tensor lse = Tensor::empty({s.batch, s.n_head, s.tokens}, q.dtype(), q.device());
+  const Shape slots{s.batch, s.n_head, s.slots, s.tokens};
+  Tensor chunks = Tensor::empty(slots, DType::int32, q.device());
+  Tensor scores = Tensor::empty(slots, q.dtype(), q.device());
+  for_float(q.dtype(), [&]<class T>(T) {
+    LAUNCH(q.device(), select_chunks<T>(s, r.data<T>(), h.data<T>(), chunks.mutable_data<int32_t>(),
+                                        scores.mutable_data<T>()));
+    if (!x.score_bias) scores = {};
+    LAUNCH(q.device(), softmax_attention_forward<T>(local_shape(s), q.data<T>(), k.data<T>(), v.data<T>(),
+                                                    o.mutable_data<T>(), lse.mutable_data<T>()));
+    const BlockRead<T> in{
+        q.data<T>(),          k.data<T>(), v.data<T>(), chunks.data<int32_t>(), data_or_null<T>(scores),
+        data_or_null<T>(gain)};
+    LAUNCH(q.device(), block_read_forward<T>(s, in, o.mutable_data<T>(), lse.mutable_data<T>()));
+  });
+  const Tensor saved_r = x.score_bias ? r : Tensor(), saved_h = x.score_bias ? h : Tensor();
+  record("block_retrieval", {q, k, v, r, h, gain}, o,
+         {q, k, v, saved_r, saved_h, gain, o, lse, chunks, scores}, [s](BackwardStep& step) {
+           for_float(step.gradient().dtype(), [&]<class T>(T) { backward<T>(step, s); });
+         });
+  return o;
+}
+
+}  // namespace tapestry

@@ -1,0 +1,27 @@
+#pragma once
+
+#include "autograd/tensor.h"
+
+namespace tapestry {
+
+/// Which keys a token reads besides those of its own chunk.
+struct BlockRetrieval {
+  int64_t n_head = 1;
+  double scale = 1;
+  int64_t chunk = 1;
+  int64_t topk = 0;     // chunks that a token retrieves, at most
+  int64_t overlap = 0;  // keys before its chunk that it always reads
+  int64_t sink = 0;     // first keys of the sequence that it always reads
+  bool score_bias = true;
+};
+
+/// Token-level block retrieval (ATTENTION section 7.6): by head, each token reads its local keys and those of
+/// the `topk` finished chunks j with the largest s_tj = scale r_t.h_j, in one softmax. q, k, v, r [B, T, C],
+/// h [B, N, C] the summaries of the N = floor((T - 1) / chunk) finished chunks -> [B, T, C]. With score_bias,
+/// s_tj, times the head's gain [H] where it is defined, is added to the scores of the chunk's keys: through
+/// it alone r, h and gain get gradients. The choice of chunks is a constant for the gradient. Saves its
+/// inputs, the output, and by head one number for each token and two for each retrieved chunk.
+Tensor block_retrieval(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& r, const Tensor& h,
+                       const Tensor& gain, const BlockRetrieval& options);
+
+}  // namespace tapestry

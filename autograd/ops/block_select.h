@@ -1,0 +1,73 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "base/parallel.h"
+
+namespace tapestry {
+
+/// The sizes of one retrieval of chunks (ATTENTION section 7.6): q, k, v, r are [batch, tokens, width], the
+/// summaries h [batch, chunks, width], what is kept for each token and slot [batch, n_head, slots, tokens].
+struct RetrievalShape {
+  int64_t batch = 0, tokens = 0, n_head = 0, head_width = 0;
+  double scale = 1;
+  int64_t chunk = 1;
+  int64_t slots = 0;  // chunks that a token retrieves, at most
+  int64_t overlap = 0, sink = 0;
+
+  struct Range {
+    int64_t begin, end;
+  };
+
+  int64_t width() const { return n_head * head_width; }
+  int64_t heads() const { return batch * n_head; }
+  /// Finished chunks: those that a later token can read.
+  int64_t chunks() const { return (tokens - 1) / chunk; }
+  /// Keys from here on are local to query t, and so are the sinks.
+  int64_t first_local(int64_t t) const { return t / chunk * chunk - overlap; }
+  /// The chunks that query t may retrieve: finished, and not wholly local.
+  Range candidates(int64_t t) const {
+    const int64_t local = first_local(t);
+    return local > sink ? Range{sink / chunk, ceil_div(local, chunk)} : Range{0, 0};
+  }
+  /// The keys of the candidate j that are not local to query t, counted from the start of the chunk.
+  Range keys(int64_t t, int64_t j) const {
+    return {std::max<int64_t>(sink - j * chunk, 0), std::min(first_local(t) - j * chunk, chunk)};
+  }
+  /// Where the rows of (batch, head) `bh` begin in a tensor of `rows` rows a batch.
+  int64_t head_offset(int64_t bh, int64_t rows) const {
+    return bh / n_head * rows * width() + bh % n_head * head_width;
+  }
+};
+
+namespace cpu {
+
+/// For every token and head the candidates with the `slots` largest scores s_tj = scale r_t.h_j, ties going
+/// to the later chunk: their numbers in ascending order in `chunks` (-1 in slots left over) and their scores
+/// in `scores` [batch, n_head, slots, tokens].
+template <class T>
+void select_chunks(const RetrievalShape& shape, const T* r, const T* h, int32_t* chunks, T* scores);
+
+/// The tokens that one slot sends to each chunk, ascending.
+class Buckets {
+ public:
+  Buckets(const RetrievalShape& shape, const int32_t* chunks, int64_t slot);
+  int64_t size(int64_t bh, int64_t j) const { return start(bh)[j + 1] - start(bh)[j]; }
+  const int32_t* tokens(int64_t bh, int64_t j) const { return &tokens_[bh * n_tokens_] + start(bh)[j]; }
+
+ private:
+  const int32_t* start(int64_t bh) const { return &start_[bh * (n_chunks_ + 1)]; }
+  int64_t n_tokens_, n_chunks_;
+  std::vector<int32_t> tokens_;  // [batch * n_head, tokens]
+  std::vector<int32_t> start_;   // [batch * n_head, chunks + 1]
+};
+
+}  // namespace cpu
+namespace cuda {
+template <class T>
+void select_chunks(const RetrievalShape& shape, const T* r, const T* h, int32_t* chunks, T* scores);
+}  // namespace cuda
+
+}  // namespace tapestry
