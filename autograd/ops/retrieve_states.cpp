@@ -146,11 +146,10 @@ void pick(T* scores, int64_t n, int64_t topk, std::vector<Candidate>& candidates
   candidates.resize(n);
   for (int64_t j = 0; j < n; ++j) {
     const double key = scores[j] + kTieBreak * static_cast<double>(j);
-    candidates[j] = {std::isnan(key) ? INFINITY : key, j};  // keeps the order strict and the NaN in sight
+    candidates[j] = {std::isnan(key) ? INFINITY : key,
+                     j};  // an order for nth_element, and the NaN stays in sight
   }
-  const auto better = [](const Candidate& a, const Candidate& b) {
-    return a.key != b.key ? a.key > b.key : a.chunk > b.chunk;
-  };
+  const auto better = [](const Candidate& a, const Candidate& b) { return a.key > b.key; };
   std::nth_element(candidates.begin(), candidates.begin() + topk, candidates.end(), better);
   for (int64_t i = topk; i < n; ++i) scores[candidates[i].chunk] = -std::numeric_limits<T>::infinity();
 }

@@ -83,6 +83,17 @@ TEST(RetrieveStates, TiesGoToTheLaterChunk) {
             (std::vector<double>{1, 1.5, 2.5, 3.5}));
 }
 
+TEST(RetrieveStates, WhatRoundingMakesOfATieGoesToTheLaterChunk) {
+  const Tensor r = Tensor::full({1, 2, 1}, 1, DType::float64);
+  const Tensor states = Tensor::from<double>({1, 2}, {1, 1, 2, 1});
+  const auto picked = [&](double ahead) {
+    return retrieve_states(r, Tensor::from<double>({1 + ahead, 1}, {1, 2, 1}), states, 1, 1)
+        .values<double>()[1];
+  };
+  EXPECT_EQ(picked(0.9e-5), 2);
+  EXPECT_EQ(picked(1.1e-5), 1);
+}
+
 TEST(RetrieveStates, ShowsANanAmongTheScores) {
   std::vector<double> h(40, 1.0);
   h[7] = NAN;
