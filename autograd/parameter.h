@@ -32,4 +32,9 @@ class Parameter {
   Tensor value_;
 };
 
+struct NamedParameter {
+  std::string name;  // path in the tree of modules, "blocks.0.mlp.up.weight"
+  Parameter parameter;
+};
+
 }  // namespace tapestry

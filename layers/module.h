@@ -24,11 +24,6 @@ struct ModuleContext {
   uint64_t seed = 0;
 };
 
-struct NamedParameter {
-  std::string name;  // path in the tree, "blocks.0.mlp.up.weight"
-  Parameter parameter;
-};
-
 /// A node of the tree of layers. A layer is a struct whose members are its children; naming a child registers
 /// it: `Linear up{*this, "up", 512, 2048};`. Modules stay where they are: they are neither copied nor moved.
 class Module {

@@ -2,32 +2,26 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <functional>
 
 #include "base/error.h"
+#include "tests/support/child.h"
 
 namespace tapestry {
 namespace {
 
-// Signals are for whole processes, so each test raises them in a child; its exit status tells.
-int status_of_child(const std::function<int()>& work) {
-  const pid_t child = fork();
-  if (child == 0) {
+int status_with_handlers(const std::function<int()>& work) {
+  return status_of_child([&] {
     install_signal_handlers();
-    _exit(work());
-  }
-  int status = 0;
-  waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+    return work();
+  });
 }
 
 TEST(Signals, StopSignalsSetTheFlag) {
-  EXPECT_EQ(status_of_child([] { return stop_requested() ? 1 : 0; }), 0);
+  EXPECT_EQ(status_with_handlers([] { return stop_requested() ? 1 : 0; }), 0);
   for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) {
-    EXPECT_EQ(status_of_child([&] {
+    EXPECT_EQ(status_with_handlers([&] {
                 raise(signal);
                 return stop_requested() ? 0 : 1;
               }),
@@ -37,7 +31,7 @@ TEST(Signals, StopSignalsSetTheFlag) {
 }
 
 TEST(Signals, StopBecomesAnErrorOnRequest) {
-  EXPECT_EQ(status_of_child([] {
+  EXPECT_EQ(status_with_handlers([] {
               throw_if_stop_requested();
               raise(SIGTERM);
               try {
@@ -51,13 +45,13 @@ TEST(Signals, StopBecomesAnErrorOnRequest) {
 }
 
 TEST(Signals, SecondInterruptEndsAtOnce) {
-  EXPECT_EQ(status_of_child([] {
+  EXPECT_EQ(status_with_handlers([] {
               raise(SIGINT);
               raise(SIGINT);
               return 0;
             }),
             130);
-  EXPECT_EQ(status_of_child([] {  // two requests by a scheduler are no impatience
+  EXPECT_EQ(status_with_handlers([] {  // two requests by a scheduler are no impatience
               raise(SIGTERM);
               raise(SIGTERM);
               raise(SIGINT);
@@ -67,7 +61,7 @@ TEST(Signals, SecondInterruptEndsAtOnce) {
 }
 
 TEST(Signals, BrokenPipesAndFileLimitsDoNotKill) {
-  EXPECT_EQ(status_of_child([] {
+  EXPECT_EQ(status_with_handlers([] {
               raise(SIGPIPE);
               raise(SIGXFSZ);
               return 0;

@@ -32,7 +32,8 @@ OpCase norm_case(std::string name, Shape x, Shape gain, double eps) {
 
 std::vector<OpCase> cases() {
   return {norm_case("heads", {2, 29, 12}, {3, 4}, 1e-6), norm_case("shared", {2, 5, 12}, {4}, 1e-5),
-          norm_case("rows", {7, 33}, {33}, 0.1), norm_case("many_pieces", {150, 6}, {2, 3}, 1e-6)};
+          norm_case("rows", {7, 33}, {33}, 0.1), norm_case("many_pieces", {150, 6}, {2, 3}, 1e-6),
+          norm_case("single", {130, 1}, {1}, 0.5)};
 }
 
 OP_TEST(RmsNormOp, cases());

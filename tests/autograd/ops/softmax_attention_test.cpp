@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "autograd/tape.h"
+#include "tests/support/expect_error.h"
 #include "tests/support/op_case.h"
 
 namespace tapestry::test {
@@ -48,22 +49,84 @@ OpCase attention_case(std::string name, Shape shape, int64_t n_head, Visible vis
   return result;
 }
 
-// Lengths on both sides of the tiles, which hold 128 queries and 256 keys.
+/// One tensor as keys and values.
+OpCase shared_case() {
+  OpCase result = attention_case("attention_keys_are_values", {1, 70, 6}, 2, {});
+  result.inputs.pop_back();
+  result.op = [](const std::vector<Tensor>& in) { return softmax_attention(in[0], in[1], in[1], 2, 0.7); };
+  result.reference = [](const std::vector<Values>& in) { return naive(in[0], in[1], in[1], 2, 0.7, {}); };
+  return result;
+}
+
+// Lengths on both sides of the tiles, which hold 64 queries and 256 keys.
 std::vector<OpCase> cases() {
-  return {attention_case("attention_one_token", {2, 1, 6}, 3, {}),
-          attention_case("attention_63", {2, 63, 8}, 2, {}),
-          attention_case("attention_129", {1, 129, 6}, 2, {}),
-          attention_case("attention_300", {1, 300, 8}, 1, {}),
-          attention_case("attention_window", {1, 300, 8}, 2, {.reach = 36}),
-          attention_case("attention_window_of_one", {1, 40, 4}, 1, {.reach = 0}),
-          attention_case("attention_window_sink", {1, 290, 4}, 1, {.reach = 20, .sink = 5}),
-          attention_case("attention_long_sink", {1, 290, 4}, 1, {.reach = 3, .sink = 270}),
-          attention_case("attention_chunk", {2, 100, 8}, 2, {.chunk = 16, .reach = 0}),
-          attention_case("attention_chunk_overlap", {1, 300, 4}, 1, {.chunk = 48, .reach = 30, .sink = 7}),
-          attention_case("attention_chunk_longer", {1, 70, 4}, 1, {.chunk = 1000, .reach = 0})};
+  return {
+      attention_case("attention_one_token", {2, 1, 6}, 3, {}),
+      attention_case("attention_63", {2, 63, 8}, 2, {}), attention_case("attention_129", {1, 129, 6}, 2, {}),
+      attention_case("attention_300", {1, 300, 8}, 1, {}),
+      attention_case("attention_window", {1, 300, 8}, 2, {.reach = 36}),
+      attention_case("attention_window_of_one", {1, 40, 4}, 1, {.reach = 0}),
+      attention_case("attention_window_sink", {1, 290, 4}, 1, {.reach = 20, .sink = 5}),
+      attention_case("attention_long_sink", {1, 290, 4}, 1, {.reach = 3, .sink = 270}),
+      attention_case("attention_chunk", {2, 100, 8}, 2, {.chunk = 16, .reach = 0}),
+      attention_case("attention_chunk_overlap", {1, 300, 4}, 1, {.chunk = 48, .reach = 30, .sink = 7}),
+      // The first tile of keys is hidden from some rows of a tile of queries.
+      attention_case("attention_chunk_starts_in_tile", {1, 330, 4}, 1, {.chunk = 300, .reach = 0}),
+      shared_case(), attention_case("attention_chunk_longer", {1, 70, 4}, 1, {.chunk = 1000, .reach = 0})};
 }
 
 OP_TEST(SoftmaxAttentionOp, cases());
+
+struct Results {
+  std::vector<float> o, dq, dk, dv;
+  bool operator==(const Results&) const = default;
+};
+
+Results run(Shape shape, int64_t n_head, Visible visible) {
+  Tape tape;
+  const Tensor q = tape.watch(random_tensor(shape, 1, DType::float32)),
+               k = tape.watch(random_tensor(shape, 2, DType::float32)),
+               v = tape.watch(random_tensor(shape, 3, DType::float32));
+  const Tensor o = softmax_attention(q, k, v, n_head, 0.5, visible);
+  tape.backward(o, random_tensor(shape, 4, DType::float32));
+  return {o.values<float>(), tape.gradient(q).values<float>(), tape.gradient(k).values<float>(),
+          tape.gradient(v).values<float>()};
+}
+
+TEST(SoftmaxAttention, BitsDoNotDependOnTheNumberOfThreads) {
+  const int threads = omp_get_max_threads();
+  const auto with_threads = [&](int count, Shape shape, int64_t n_head, Visible visible) {
+    omp_set_num_threads(count);
+    Results result = run(shape, n_head, visible);
+    omp_set_num_threads(threads);
+    return result;
+  };
+  const auto check = [&](Shape shape, int64_t n_head, Visible visible) {
+    const Results one = with_threads(1, shape, n_head, visible);
+    EXPECT_EQ(with_threads(2, shape, n_head, visible), one);
+    EXPECT_EQ(with_threads(5, shape, n_head, visible), one);
+  };
+  check({1, 50, 32}, 1, {});
+  check({1, 1300, 16}, 1, {});
+  check({2, 600, 24}, 3, {.chunk = 64, .reach = 20, .sink = 3});
+}
+
+TEST(SoftmaxAttention, MemoryIsLinearInTokens) {
+  const int64_t tokens = 4096, before = pool_stats(Device::cpu()).in_use;
+  pool_reset_peak(Device::cpu());
+  run({1, tokens, 8}, 1, {});
+  EXPECT_LT(pool_stats(Device::cpu()).peak - before, tokens * tokens);  // a quarter of the scores
+}
+
+TEST(SoftmaxAttention, RefusesShapesThatDoNotFit) {
+  const Tensor x = random_tensor({1, 4, 6}, 1);
+  expect_error(Exit::usage, "4 heads do not divide width 6", [&] { softmax_attention(x, x, x, 4, 1); });
+  expect_error(Exit::usage, "k [1, 5, 6]", [&] {
+    softmax_attention(x, random_tensor({1, 5, 6}, 1), x, 2, 1);
+  });
+  expect_error(Exit::usage, "v float32", [&] { softmax_attention(x, x, x.to(DType::float32), 2, 1); });
+  expect_error(Exit::usage, "a chunk of 0", [&] { softmax_attention(x, x, x, 2, 1, {.chunk = 0}); });
+}
 
 }  // namespace
 }  // namespace tapestry::test

@@ -1,0 +1,35 @@
+#pragma once
+
+#include "autograd/tensor.h"
+
+namespace tapestry {
+
+/// The output projection, logits = x W^T, with x [..., C] and W [V, C] (the layout of an embedding), and what
+/// is made of the logits. Targets are int32 [...]: a negative one is not counted, one of V or more is an
+/// Error(input).
+
+/// Mean of -log softmax(logits)[target] over the counted targets, a scalar, without ever holding [..., V]:
+/// the logits exist for one block of rows at a time. Where a gradient is wanted, those of x and W for a loss
+/// gradient of 1 are computed on the way, while the block is there, and are what is saved.
+Tensor linear_cross_entropy(const Tensor& x, const Tensor& weight, const Tensor& targets);
+
+/// -log softmax(logits)[target] of each target, float64 [...], 0 where it is not counted. Not differentiable.
+Tensor token_nll(const Tensor& x, const Tensor& weight, const Tensor& targets);
+
+/// The logits themselves, [..., V]. Saves x and W.
+Tensor output_logits(const Tensor& x, const Tensor& weight);
+
+namespace cpu {
+/// nll [rows] as token_nll. dx [rows, c] and dw [v, c], unless null, receive the gradients of
+/// `unit` times the sum of nll.
+template <class T>
+void cross_entropy(const T* x, const T* w, const int32_t* targets, double* nll, T* dx, T* dw, double unit,
+                   int64_t rows, int64_t c, int64_t v);
+}  // namespace cpu
+namespace cuda {
+template <class T>
+void cross_entropy(const T* x, const T* w, const int32_t* targets, double* nll, T* dx, T* dw, double unit,
+                   int64_t rows, int64_t c, int64_t v);
+}  // namespace cuda
+
+}  // namespace tapestry

@@ -1,0 +1,111 @@
+#include "layers/attention/bsbr.h"
+
+#include <cmath>
+
+#include "autograd/ops/binary.h"
+#include "autograd/ops/chunk_states.h"
+#include "autograd/ops/chunks.h"
+#include "autograd/ops/divide_heads.h"
+#include "autograd/ops/linear.h"
+#include "autograd/ops/read_states.h"
+#include "autograd/ops/retrieve_states.h"
+#include "autograd/ops/rms_norm.h"
+#include "autograd/ops/scale_heads.h"
+#include "autograd/ops/softmax.h"
+#include "autograd/ops/take_rows.h"
+#include "autograd/ops/unary.h"
+#include "layers/attention/factory.h"
+
+namespace tapestry {
+namespace {
+
+constexpr double kReadNormStart = 0.1, kReadNormEps = 1e-6;  // ATTENTION section 7.7
+
+const BsbrOptions& checked(const BsbrOptions& options) {
+  check_bsbr_options(options);
+  return options;
+}
+
+}  // namespace
+
+Bsbr::Bsbr(Module& parent, const AttentionDims& dims, const BsbrOptions& options)
+    : ProjectedAttention(parent, dims), options_(checked(options)) {
+  if (options_.retrieved() > 0) add_retrieval();
+}
+
+void Bsbr::add_retrieval() {
+  const LinearOptions projection{dims_.bias, dims_.init_std};
+  r_.emplace(*this, "r", dims_.n_embd, dims_.n_embd, projection);
+  h_.emplace(*this, "h", dims_.n_embd, dims_.n_embd, projection);
+  add_state_reading();
+}
+
+void Bsbr::add_state_reading() {
+  const int64_t size = head_width() * head_width(), compressed = options_.compression;
+  if (compressed > 0) {
+    // Each map keeps the variance of what goes through it.
+    compress_ = add_parameter("compress", {size, compressed}, Init::normal(1 / std::sqrt(double(size))));
+    decompress_ =
+        add_parameter("decompress", {compressed, size}, Init::normal(1 / std::sqrt(double(compressed))));
+  }
+  if (options_.read_norm == "rms") {
+    read_gain_ = add_parameter("read_gain", {n_head(), head_width()}, Init::constant(kReadNormStart));
+  }
+  if (options_.gated()) gate_ = add_parameter("gate", {n_head()}, Init::zeros());
+}
+
+Tensor Bsbr::operator()(const Tensor& x) const { return out_(local_and_states(x)); }
+
+Tensor Bsbr::local_and_states(const Tensor& x) const {
+  const int64_t finished = r_ ? finished_chunks(x.dim(1), options_.chunk) : 0;
+  const ChunkKeys keys = finished > 0 ? chunk_keys(x, finished) : ChunkKeys{};
+  const Tensor q = q_(x), k = k_(x), v = v_(x);
+  const Visible visible{.chunk = options_.chunk, .reach = options_.overlap, .sink = options_.sink};
+  const Tensor local =
+      softmax_attention(positioned(q), positioned(k), v, n_head(), scale_or_default(0), visible);
+  return finished > 0 ? add(local, read(q, k, v, keys)) : local;
+}
+
+Bsbr::ChunkKeys Bsbr::chunk_keys(const Tensor& x, int64_t finished) const {
+  const int64_t c = options_.chunk;
+  return {(*r_)(take_rows(x, c, c, finished)), (*h_)(take_rows(x, c - 1, c, finished))};
+}
+
+Tensor Bsbr::read(const Tensor& q, const Tensor& k, const Tensor& v, const ChunkKeys& keys) const {
+  const int64_t c = options_.chunk;
+  const Tensor fq = features(q), fk = features(k);
+  const Tensor states = retrieve_compressed(keys, chunk_states(fk, v, n_head(), c, state_factor()));
+  // A norm or a quotient takes the place of the scale, which it would cancel.
+  const bool scaled = !options_.normalise && options_.read_norm == "none";
+  Tensor g = read_states(fq, states, c, scaled ? scale_or_default(0) : 1);
+  if (options_.normalise) g = divide_heads(g, denominators(fq, fk, keys), options_.eps);
+  if (read_gain_.defined()) g = rms_norm(g, read_gain_, kReadNormEps);
+  return gate_.defined() ? scale_heads(g, gate_) : g;
+}
+
+Tensor Bsbr::features(const Tensor& x) const {
+  if (options_.feature_map == "elu1") return elu1(x);
+  if (options_.feature_map == "identity") return x;
+  return tapestry::softmax(x.reshape({x.dim(0), x.dim(1), n_head(), head_width()})).reshape(x.shape());
+}
+
+Tensor Bsbr::retrieve(const ChunkKeys& keys, const Tensor& states) const {
+  return retrieve_states(keys.r, keys.h, states, scale_or_default(0), options_.retrieved());
+}
+
+Tensor Bsbr::retrieve_compressed(const ChunkKeys& keys, const Tensor& states) const {
+  if (!compress_.defined()) return retrieve(keys, states);
+  const Shape& s = states.shape();
+  const Tensor flat = states.reshape({s[0], s[1], s[2], s[3] * s[4]});
+  return linear(retrieve(keys, linear(flat, compress_)), decompress_).reshape(s);
+}
+
+Tensor Bsbr::denominators(const Tensor& fq, const Tensor& fk, const ChunkKeys& keys) const {
+  const Tensor ones = Tensor::full({fk.dim(0), fk.dim(1), n_head()}, 1, fk.dtype(), fk.device());
+  const Tensor sums = chunk_states(fk, ones, n_head(), options_.chunk, state_factor());
+  return read_states(fq, retrieve(keys, sums), options_.chunk);
+}
+
+AttentionKind bsbr_kind() { return kind_from<Bsbr>(bsbr_options()); }
+
+}  // namespace tapestry

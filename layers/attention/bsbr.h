@@ -1,0 +1,45 @@
+#pragma once
+
+#include <optional>
+
+#include "layers/attention/bsbr_options.h"
+#include "layers/attention/projected_attention.h"
+
+namespace tapestry {
+
+/// Block sparse attention with block retrieval (ATTENTION section 7): softmax attention within a chunk of
+/// tokens, and what is retrieved from earlier chunks.
+class Bsbr : public ProjectedAttention {
+ public:
+  Bsbr(Module& parent, const AttentionDims& dims, const BsbrOptions& options);
+  Tensor operator()(const Tensor& x) const override;
+
+ private:
+  /// What makes the parameters of retrieval: the projections r and h, and what read = state adds.
+  void add_retrieval();
+  void add_state_reading();
+
+  /// Local attention plus what is read of the states of earlier chunks (7.1), before the output projection.
+  Tensor local_and_states(const Tensor& x) const;
+  /// Rows n - 1 and j of r_n from the first token of each chunk that reads, h_j from the last of each that is
+  /// read, [B, N, C].
+  struct ChunkKeys {
+    Tensor r, h;
+  };
+  ChunkKeys chunk_keys(const Tensor& x, int64_t finished) const;
+  /// What every token reads, g of 7.1 with the gate: [B, T, C].
+  Tensor read(const Tensor& q, const Tensor& k, const Tensor& v, const ChunkKeys& keys) const;
+  Tensor features(const Tensor& x) const;
+  Tensor retrieve(const ChunkKeys& keys, const Tensor& states) const;
+  Tensor retrieve_compressed(const ChunkKeys& keys, const Tensor& states) const;
+  Tensor denominators(const Tensor& fq, const Tensor& fk, const ChunkKeys& keys) const;
+  double state_factor() const { return options_.state_means() ? 1.0 / options_.chunk : 1.0; }
+
+  BsbrOptions options_;
+  std::optional<Linear> r_, h_;
+  Parameter compress_, decompress_, read_gain_, gate_;
+};
+
+AttentionKind bsbr_kind();
+
+}  // namespace tapestry

@@ -1,0 +1,88 @@
+#include "layers/attention/bsbr_options.h"
+
+#include <limits>
+
+namespace tapestry {
+
+const OptionTable<BsbrOptions>& bsbr_options() {
+  using O = BsbrOptions;
+  static const auto table =
+      OptionTable<O>("bsbr", "block sparse attention with block retrieval")
+          .add("read", &O::read,
+               "what is read of retrieved chunks: their tokens, picked by every token, or their states, "
+               "mixed once a chunk",
+               one_of({"tokens", "state"}))
+          .add("chunk", &O::chunk, "tokens of a chunk", at_least(1))
+          .add("topk", &O::topk,
+               "chunks retrieved at a time, a number or all; 0: local attention only; auto: 2 with read = "
+               "tokens, all with read = state")
+          .add("overlap", &O::overlap, "tokens before its chunk that a token also reads locally", at_least(0))
+          .add("sink", &O::sink, "first tokens of the sequence that every token reads locally", at_least(0))
+          .add("keys", &O::keys, "read = tokens: retrieval has its own projections, or shares q and k",
+               one_of({"own", "shared"}))
+          .add("score_bias", &O::score_bias,
+               "read = tokens: the retrieval score is added to the scores of the chunk's tokens; head: times "
+               "a "
+               "learned factor a head",
+               one_of({"off", "on", "head"}))
+          .add("state_scale", &O::state_scale,
+               "read = state: sum or mean over the chunk's tokens; auto: mean, none with preset = literal",
+               one_of({"auto", "none", "mean"}))
+          .add("feature_map", &O::feature_map, "read = state: of q and k",
+               one_of({"identity", "elu1", "softmax"}))
+          .add("normalise", &O::normalise, "read = state: divide by the summed weights; needs elu1")
+          .add("eps", &O::eps, "added to those sums", at_least(0))
+          .add("read_norm", &O::read_norm,
+               "read = state: RMS norm a head of what is read, in place of a scale", one_of({"none", "rms"}))
+          .add("gate", &O::gate,
+               "read = state: a learned factor a head, from 0, of what is read; auto: head, none with preset "
+               "= "
+               "literal",
+               one_of({"auto", "none", "head"}))
+          .add("compression", &O::compression,
+               "read = state: numbers that a state is compressed to by a learned map; 0: off", at_least(0))
+          .add("preset", &O::preset,
+               "literal: the published formula of read = state, unscaled states without a gate; keys given "
+               "explicitly win",
+               one_of({"none", "literal"}))
+          .per_layer();
+  return table;
+}
+
+int64_t BsbrOptions::retrieved() const {
+  if (topk == "all" || (topk == "auto" && !reads_tokens())) return std::numeric_limits<int64_t>::max();
+  if (topk == "auto") return 2;
+  int64_t count = 0;
+  parse_value(topk, at_least(0), count);
+  return count;
+}
+
+bool BsbrOptions::state_means() const {
+  return state_scale == "mean" || (state_scale == "auto" && preset != "literal");
+}
+
+bool BsbrOptions::gated() const { return gate == "head" || (gate == "auto" && preset != "literal"); }
+
+void check_bsbr_options(const BsbrOptions& o) {
+  std::string faults;
+  const auto reject = [&faults](bool wrong, const std::string& fault) {
+    if (wrong) faults += (faults.empty() ? "" : "; ") + fault;
+  };
+  try {
+    o.retrieved();
+  } catch (const Error&) {
+    reject(true, "bsbr.topk = " + o.topk + " is neither a number from 0 on nor all or auto");
+  }
+  const bool tokens = o.reads_tokens();
+  reject(tokens && o.preset != "none", "bsbr.preset = literal needs bsbr.read = state");
+  reject(tokens && o.feature_map != "identity", "bsbr.feature_map needs bsbr.read = state");
+  reject(tokens && o.normalise, "bsbr.normalise needs bsbr.read = state");
+  reject(tokens && o.read_norm != "none", "bsbr.read_norm needs bsbr.read = state");
+  reject(tokens && o.compression != 0, "bsbr.compression needs bsbr.read = state");
+  reject(!tokens && o.keys != "own", "bsbr.keys = shared needs bsbr.read = tokens");
+  reject(o.normalise && o.feature_map != "elu1", "bsbr.normalise needs bsbr.feature_map = elu1");
+  reject(o.normalise && o.read_norm != "none", "bsbr.normalise and bsbr.read_norm exclude each other");
+  check(faults.empty(), Exit::usage, faults);
+}
+
+}  // namespace tapestry

@@ -1,0 +1,39 @@
+#pragma once
+
+#include "base/options.h"
+
+namespace tapestry {
+
+/// Section [bsbr]; the names are those of ATTENTION section 7. `auto` depends on other keys, see the help.
+struct BsbrOptions {
+  std::string read = "tokens";
+  int64_t chunk = 128;
+  std::string topk = "auto";
+  int64_t overlap = 0;
+  int64_t sink = 0;
+
+  // How tokens are read (7.6).
+  std::string keys = "own";
+  std::string score_bias = "on";
+
+  // How states are read (7.1, 7.7).
+  std::string state_scale = "auto";
+  std::string feature_map = "identity";
+  bool normalise = false;
+  double eps = 1e-6;
+  std::string read_norm = "none";
+  std::string gate = "auto";
+  int64_t compression = 0;
+  std::string preset = "none";
+
+  bool reads_tokens() const { return read == "tokens"; }
+  /// Chunks retrieved at a time, at most; 0: local attention only.
+  int64_t retrieved() const;
+  bool state_means() const;
+  bool gated() const;
+};
+const OptionTable<BsbrOptions>& bsbr_options();
+/// Error(usage) that lists the keys that do not go together.
+void check_bsbr_options(const BsbrOptions& options);
+
+}  // namespace tapestry

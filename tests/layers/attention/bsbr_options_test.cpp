@@ -1,0 +1,65 @@
+#include "layers/attention/bsbr_options.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+namespace tapestry::test {
+namespace {
+
+BsbrOptions read(const std::string& text) {
+  Config config;
+  read_config_text("[bsbr]\n" + text, "test.ini", {&bsbr_options()}, config);
+  return config.get(bsbr_options());
+}
+
+std::string fault(const std::string& text) {
+  try {
+    check_bsbr_options(read(text));
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(BsbrOptions, TopkDependsOnWhatIsRead) {
+  const int64_t all = std::numeric_limits<int64_t>::max();
+  EXPECT_EQ(read("read = tokens").retrieved(), 2);
+  EXPECT_EQ(read("read = state").retrieved(), all);
+  EXPECT_EQ(read("read = tokens\ntopk = all").retrieved(), all);
+  EXPECT_EQ(read("read = state\ntopk = 5").retrieved(), 5);
+  EXPECT_EQ(read("topk = 0").retrieved(), 0);
+}
+
+TEST(BsbrOptions, ThePresetChangesDefaultsOnly) {
+  EXPECT_TRUE(read("read = state").state_means());
+  EXPECT_TRUE(read("read = state").gated());
+  EXPECT_FALSE(read("read = state\npreset = literal").state_means());
+  EXPECT_FALSE(read("read = state\npreset = literal").gated());
+  EXPECT_TRUE(read("read = state\npreset = literal\nstate_scale = mean").state_means());
+  EXPECT_TRUE(read("read = state\npreset = literal\ngate = head").gated());
+}
+
+TEST(BsbrOptions, TheDefaultsGoTogether) {
+  EXPECT_EQ(fault(""), "");
+  EXPECT_EQ(fault("read = state"), "");
+}
+
+TEST(BsbrOptions, WhatDoesNotGoTogetherIsNamed) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"topk = -1", "bsbr.topk = -1"},
+      {"topk = two", "bsbr.topk = two"},
+      {"read = tokens\npreset = literal", "bsbr.preset"},
+      {"read = tokens\nfeature_map = elu1", "bsbr.feature_map"},
+      {"read = tokens\nread_norm = rms", "bsbr.read_norm"},
+      {"read = tokens\ncompression = 4", "bsbr.compression"},
+      {"read = state\nkeys = shared", "bsbr.keys"},
+      {"read = state\nnormalise = true", "bsbr.feature_map = elu1"},
+      {"read = state\nfeature_map = elu1\nnormalise = true\nread_norm = rms", "exclude"},
+  };
+  for (const auto& [text, part] : cases) EXPECT_NE(fault(text).find(part), std::string::npos) << text;
+  EXPECT_NE(fault("topk = x\nread_norm = rms").find("; bsbr.read_norm"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace tapestry::test

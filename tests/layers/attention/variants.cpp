@@ -1,0 +1,60 @@
+#include "tests/layers/attention/variants.h"
+
+#include "autograd/random.h"
+
+namespace tapestry::test {
+namespace {
+
+constexpr AttentionDims kBias{.n_embd = 12, .n_head = 3, .bias = true};
+constexpr AttentionDims kRotary{.n_embd = 12, .n_head = 3, .rotary = true};
+
+std::vector<Variant> more_variants() {
+  return {
+      {"standard", "scale_and_bias", {{"scale", "1.3"}}, kBias},
+      {"sliding_window", "sink", {{"window", "5"}, {"sink", "3"}}, kBias, 5},
+      {"sliding_window", "window_of_one", {{"window", "1"}}},
+      {"sliding_window",
+       "sink_longer_than_window",
+       {{"window", "3"}, {"sink", "20"}},
+       {.n_embd = 6, .n_head = 1},
+       3},
+  };
+}
+
+Variant default_variant(const AttentionKind& kind) {
+  Variant variant{kind.name, "default", {}};
+  for (const char* size : {"chunk", "window"}) {
+    if (kind.section->find(size)) variant.options.emplace_back(size, "8");
+  }
+  return variant;
+}
+
+}  // namespace
+
+std::vector<Variant> variants() {
+  std::vector<Variant> all;
+  for (const AttentionKind& kind : attention_kinds()) {
+    all.push_back(default_variant(kind));
+    for (Variant& variant : more_variants()) {
+      if (variant.kind == kind.name) all.push_back(std::move(variant));
+    }
+  }
+  return all;
+}
+
+std::unique_ptr<Attention> make_attention(const Variant& variant, Module& root) {
+  Config config;
+  for (const auto& [key, value] : variant.options) config.set(variant.kind + "." + key, value, "variant");
+  auto layer = attention_kind(variant.kind).make(root, variant.dims, config, 0);
+  uint64_t key = 100;
+  for (const NamedParameter& named : layer->parameters()) {
+    Parameter parameter = named.parameter;
+    std::vector<double> values = parameter.value().values<double>();
+    for (size_t i = 0; i < values.size(); ++i) values[i] += 0.4 * random_normal(key, i);
+    ++key;
+    parameter.mutable_value().copy_from(Tensor::from(values, parameter.shape()).to(root.context().dtype));
+  }
+  return layer;
+}
+
+}  // namespace tapestry::test
