@@ -17,7 +17,7 @@ void check_shapes(const Tensor& q, const Tensor& k, const Tensor& v, const Tenso
           " heads do not divide width ", shape[2]);
   require(x.chunk >= 1 && x.topk >= 0 && x.overlap >= 0 && x.sink >= 0,
           "block_retrieval: chunk must be at least 1, topk, overlap and sink at least 0");
-  const Shape summaries{shape[0], (shape[1] - 1) / x.chunk, shape[2]};
+  const Shape summaries{shape[0], finished_chunks(shape[1], x.chunk), shape[2]};
   require(h.shape() == summaries, "block_retrieval: h ", h.shape(), " must be ", summaries);
   require(!gain.defined() || (x.score_bias && gain.shape() == Shape{x.n_head}), "block_retrieval: a gain ",
           gain.shape(), " needs score_bias and one number for each of ", x.n_head, " heads");

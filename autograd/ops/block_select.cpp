@@ -13,10 +13,6 @@ namespace {
 /// follows.
 constexpr int64_t kTokens = 64;
 
-/// Chunks with equal summaries are common, and rounding alone must not choose among them: each later chunk
-/// gets this much more (ATTENTION 7.4, trap 5).
-constexpr double kTieStep = 1e-5;
-
 /// The `slots` best candidates of one token, best first.
 template <class T>
 class Best {
@@ -57,7 +53,7 @@ void choose(const T* scores, RetrievalShape::Range range, Best<T>& best) {
     T keys[block], largest = -std::numeric_limits<T>::infinity();
 #pragma omp simd reduction(max : largest)
     for (int64_t i = 0; i < count; ++i) {
-      keys[i] = scores[first + i] + static_cast<T>(kTieStep) * static_cast<T>(first + i);
+      keys[i] = scores[first + i] + static_cast<T>(kTieBreak) * static_cast<T>(first + i);
       largest = keys[i] > largest ? keys[i] : largest;
     }
     if (!best.takes(largest)) continue;

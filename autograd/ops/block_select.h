@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "autograd/ops/chunks.h"
 #include "base/parallel.h"
 
 namespace tapestry {
@@ -23,8 +24,7 @@ struct RetrievalShape {
 
   int64_t width() const { return n_head * head_width; }
   int64_t heads() const { return batch * n_head; }
-  /// Finished chunks: those that a later token can read.
-  int64_t chunks() const { return (tokens - 1) / chunk; }
+  int64_t chunks() const { return finished_chunks(tokens, chunk); }
   /// Keys from here on are local to query t, and so are the sinks.
   int64_t first_local(int64_t t) const { return t / chunk * chunk - overlap; }
   /// The chunks that query t may retrieve: finished, and not wholly local.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "autograd/ops/chunks.h"
 #include "autograd/tape.h"
 #include "base/parallel.h"
 
@@ -10,7 +11,7 @@ namespace tapestry {
 Tensor chunk_mean(const Tensor& x, int64_t chunk) {
   require(x.rank() == 3 && x.dim(1) >= 1, "chunk_mean: x must be [B, T, C], got ", x.shape());
   require(chunk >= 1, "chunk_mean: a chunk has at least one token, got ", chunk);
-  const ChunkMeanShape shape{x.dim(0), x.dim(1), x.dim(2), chunk, (x.dim(1) - 1) / chunk};
+  const ChunkMeanShape shape{x.dim(0), x.dim(1), x.dim(2), chunk, finished_chunks(x.dim(1), chunk)};
   Tensor y = Tensor::empty({shape.batch, shape.chunks, shape.width}, x.dtype(), x.device());
   for_float(x.dtype(), [&]<class T>(T) {
     LAUNCH(x.device(), chunk_mean_forward<T>(shape, x.data<T>(), y.mutable_data<T>()));

@@ -10,6 +10,10 @@ namespace tapestry {
 /// Finished chunks that some later token of the sequence can read: N of ATTENTION section 0.1.
 inline int64_t finished_chunks(int64_t tokens, int64_t chunk) { return (tokens - 1) / chunk; }
 
+/// Chunks with equal keys are common, and rounding alone must not choose among them: chunk j is picked by its
+/// score plus j times this, tau of ATTENTION sections 7.1 and 7.6.
+constexpr double kTieBreak = 1e-5;
+
 /// Batched products over (sequence, head, chunk): where the operands of a Gemm lie that are rows of tokens
 /// [B, T, H w] or states [B, H, N, size].
 struct ChunkGrid {

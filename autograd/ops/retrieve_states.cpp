@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "autograd/gemm.h"
+#include "autograd/ops/chunks.h"
 #include "autograd/ops/softmax.h"
 #include "autograd/tape.h"
 #include "base/parallel.h"
@@ -132,8 +133,6 @@ Tensor retrieve_states(const Tensor& r, const Tensor& h, const Tensor& states, d
 
 namespace cpu {
 namespace {
-
-constexpr double kTieBreak = 1e-5;  // tau of ATTENTION section 7.1
 
 struct Candidate {
   double key;

@@ -3,6 +3,8 @@
 #include <cmath>
 
 #include "autograd/ops/binary.h"
+#include "autograd/ops/block_retrieval.h"
+#include "autograd/ops/chunk_mean.h"
 #include "autograd/ops/chunk_states.h"
 #include "autograd/ops/chunks.h"
 #include "autograd/ops/divide_heads.h"
@@ -30,7 +32,21 @@ const BsbrOptions& checked(const BsbrOptions& options) {
 
 Bsbr::Bsbr(Module& parent, const AttentionDims& dims, const BsbrOptions& options)
     : ProjectedAttention(parent, dims), options_(checked(options)) {
-  if (options_.retrieved() > 0) add_retrieval();
+  if (options_.reads_tokens()) {
+    add_token_reading();
+  } else if (options_.retrieved() > 0) {
+    add_retrieval();
+  }
+}
+
+void Bsbr::add_token_reading() {
+  // Whatever topk is: a model may be trained with one and read with another.
+  if (options_.keys == "own") {
+    const LinearOptions projection{false, dims_.init_std};
+    r_.emplace(*this, "r", dims_.n_embd, dims_.n_embd, projection);
+    h_.emplace(*this, "h", dims_.n_embd, dims_.n_embd, projection);
+  }
+  if (options_.score_bias == "head") score_gain_ = add_parameter("score_gain", {n_head()}, Init::ones());
 }
 
 void Bsbr::add_retrieval() {
@@ -54,16 +70,41 @@ void Bsbr::add_state_reading() {
   if (options_.gated()) gate_ = add_parameter("gate", {n_head()}, Init::zeros());
 }
 
-Tensor Bsbr::operator()(const Tensor& x) const { return out_(local_and_states(x)); }
+Tensor Bsbr::operator()(const Tensor& x) const {
+  return out_(options_.reads_tokens() ? local_and_tokens(x) : local_and_states(x));
+}
+
+Tensor Bsbr::local(const Tensor& q, const Tensor& k, const Tensor& v) const {
+  const Visible visible{.chunk = options_.chunk, .reach = options_.overlap, .sink = options_.sink};
+  return softmax_attention(positioned(q), positioned(k), v, n_head(), scale_or_default(0), visible);
+}
+
+int64_t Bsbr::finished(const Tensor& x) const {
+  return options_.retrieved() > 0 ? finished_chunks(x.dim(1), options_.chunk) : 0;
+}
+
+Tensor Bsbr::local_and_tokens(const Tensor& x) const {
+  const Tensor q = q_(x), k = k_(x), v = v_(x);
+  if (finished(x) == 0) return local(q, k, v);
+  // The mean of the projections is the projection of the mean.
+  const Tensor r = r_ ? (*r_)(x) : q;
+  const Tensor h = h_ ? (*h_)(chunk_mean(x, options_.chunk)) : chunk_mean(k, options_.chunk);
+  return block_retrieval(positioned(q), positioned(k), v, r, h, score_gain_,
+                         {.n_head = n_head(),
+                          .scale = scale_or_default(0),
+                          .chunk = options_.chunk,
+                          .topk = options_.retrieved(),
+                          .overlap = options_.overlap,
+                          .sink = options_.sink,
+                          .score_bias = options_.score_bias != "off"});
+}
 
 Tensor Bsbr::local_and_states(const Tensor& x) const {
-  const int64_t finished = r_ ? finished_chunks(x.dim(1), options_.chunk) : 0;
-  const ChunkKeys keys = finished > 0 ? chunk_keys(x, finished) : ChunkKeys{};
   const Tensor q = q_(x), k = k_(x), v = v_(x);
-  const Visible visible{.chunk = options_.chunk, .reach = options_.overlap, .sink = options_.sink};
-  const Tensor local =
-      softmax_attention(positioned(q), positioned(k), v, n_head(), scale_or_default(0), visible);
-  return finished > 0 ? add(local, read(q, k, v, keys)) : local;
+  const int64_t count = finished(x);
+  if (count == 0) return local(q, k, v);
+  const ChunkKeys keys = chunk_keys(x, count);
+  return add(local(q, k, v), read(q, k, v, keys));
 }
 
 Bsbr::ChunkKeys Bsbr::chunk_keys(const Tensor& x, int64_t finished) const {

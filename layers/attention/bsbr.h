@@ -15,10 +15,15 @@ class Bsbr : public ProjectedAttention {
   Tensor operator()(const Tensor& x) const override;
 
  private:
-  /// What makes the parameters of retrieval: the projections r and h, and what read = state adds.
+  /// What makes the parameters of retrieval: the projections r and h, and what each way of reading adds.
+  void add_token_reading();
   void add_retrieval();
   void add_state_reading();
 
+  Tensor local(const Tensor& q, const Tensor& k, const Tensor& v) const;
+  int64_t finished(const Tensor& x) const;
+  /// Attention to local tokens and those of the retrieved chunks (7.6), before the output projection.
+  Tensor local_and_tokens(const Tensor& x) const;
   /// Local attention plus what is read of the states of earlier chunks (7.1), before the output projection.
   Tensor local_and_states(const Tensor& x) const;
   /// Rows n - 1 and j of r_n from the first token of each chunk that reads, h_j from the last of each that is
@@ -37,7 +42,7 @@ class Bsbr : public ProjectedAttention {
 
   BsbrOptions options_;
   std::optional<Linear> r_, h_;
-  Parameter compress_, decompress_, read_gain_, gate_;
+  Parameter score_gain_, compress_, decompress_, read_gain_, gate_;
 };
 
 AttentionKind bsbr_kind();

@@ -1,6 +1,7 @@
 #include "layers/attention/factory.h"
 
 #include "base/nearest.h"
+#include "layers/attention/bsbr.h"
 #include "layers/attention/sliding_window.h"
 #include "layers/attention/standard.h"
 
@@ -10,6 +11,7 @@ const std::vector<AttentionKind>& attention_kinds() {
   static const std::vector<AttentionKind> kinds = {
       standard_kind(),
       sliding_window_kind(),
+      bsbr_kind(),
   };
   return kinds;
 }

@@ -44,7 +44,11 @@ inline const std::map<std::string, FixtureNames>& fixture_names() {
          {"Wc", "compress"},
          {"Wd", "decompress"}},
         {{"topk=0", "all"}}}},
-      {"bsbr_token", {"bsbr", {{"read", "tokens"}}, {{"Wr", "r.weight"}, {"Wh", "h.weight"}}, {}}},
+      {"bsbr_token",
+       {"bsbr",
+        {{"read", "tokens"}},
+        {{"Wr", "r.weight"}, {"Wh", "h.weight"}},
+        {{"score_bias=0", "off"}, {"score_bias=1", "on"}}}},
   };
   return names;
 }

@@ -18,6 +18,19 @@ std::vector<Variant> more_variants() {
        {{"window", "3"}, {"sink", "20"}},
        {.n_embd = 6, .n_head = 1},
        3},
+      {"bsbr", "tokens_with_gain_and_bias", {{"chunk", "5"}, {"score_bias", "head"}}, kBias, 5},
+      {"bsbr",
+       "tokens_with_overlap_and_sink",
+       {{"chunk", "4"}, {"topk", "3"}, {"overlap", "6"}, {"sink", "3"}},
+       {.n_embd = 12, .n_head = 3},
+       4},
+      {"bsbr", "tokens_shared", {{"chunk", "8"}, {"keys", "shared"}, {"score_bias", "off"}}},
+      {"bsbr",
+       "tokens_all",
+       {{"chunk", "4"}, {"topk", "all"}, {"keys", "shared"}},
+       {.n_embd = 6, .n_head = 1},
+       4},
+      {"bsbr", "tokens_chunk_of_one", {{"chunk", "1"}, {"topk", "3"}}, {.n_embd = 12, .n_head = 3}, 1},
   };
 }
 
