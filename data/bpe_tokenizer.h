@@ -33,10 +33,6 @@ class BpeTokenizer : public Tokenizer {
   struct Rule {
     int32_t rank, result;
   };
-  struct WordHash : std::hash<std::string_view> {
-    using is_transparent = void;
-  };
-  using Cache = std::unordered_map<std::string, std::vector<int32_t>, WordHash, std::equal_to<>>;
 
   const Rule* rule(int32_t left, int32_t right) const;
   std::vector<int32_t> merge(std::string_view word) const;
@@ -48,7 +44,7 @@ class BpeTokenizer : public Tokenizer {
   std::optional<int32_t> end_of_text_;
   WordSplitter splitter_;
   mutable std::mutex cache_mutex_;
-  mutable Cache cache_;
+  mutable WordMap<std::vector<int32_t>> cache_;
 };
 
 }  // namespace tapestry

@@ -116,8 +116,7 @@ BpeVocabulary bytes_only() {
   return vocabulary;
 }
 
-std::vector<Word> words_as_ids(const std::unordered_map<std::string, int64_t>& counts,
-                               const std::array<int32_t, 256>& byte_ids) {
+std::vector<Word> words_as_ids(const WordMap<int64_t>& counts, const std::array<int32_t, 256>& byte_ids) {
   std::vector<Word> words;
   for (const auto& [text, count] : counts) {
     Word word{{}, count};
@@ -130,8 +129,11 @@ std::vector<Word> words_as_ids(const std::unordered_map<std::string, int64_t>& c
 }  // namespace
 
 size_t BpeTrainer::add_piece(std::string_view piece, bool last, const TextOrigin& origin) {
-  const size_t covered = splitter_.split(
-      piece, last, [&](std::string_view word) { ++counts_[std::string(word)]; }, origin);
+  const auto count = [&](std::string_view word) {
+    const auto found = counts_.find(word);
+    ++(found != counts_.end() ? found->second : counts_[std::string(word)]);
+  };
+  const size_t covered = splitter_.split(piece, last, count, origin);
   if (counts_.size() > most_words_) forget_rare_words();
   return covered;
 }

@@ -35,7 +35,7 @@ class BpeTrainer {
 
   WordSplitter splitter_;
   size_t most_words_;
-  std::unordered_map<std::string, int64_t> counts_;
+  WordMap<int64_t> counts_;
 };
 
 }  // namespace tapestry

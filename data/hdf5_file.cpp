@@ -50,9 +50,10 @@ Hdf5Id link_properties() {
 
 }  // namespace
 
-Hdf5File Hdf5File::create(const std::string& path, int64_t user_block) {
+Hdf5File Hdf5File::create(const std::string& path, int64_t user_block, const std::string& name) {
   const Session session;
-  return {std::make_shared<Hdf5Origin>(Hdf5Origin{path, Exit::io}), create_file(path, user_block, false)};
+  return {std::make_shared<Hdf5Origin>(Hdf5Origin{name.empty() ? path : name, Exit::io}),
+          create_file(path, user_block, false)};
 }
 
 Hdf5File Hdf5File::create_in_memory(const std::string& name, int64_t user_block) {

@@ -79,8 +79,9 @@ class Hdf5Dataset {
 /// any thread; they take turns, since libhdf5 is not thread-safe.
 class Hdf5File {
  public:
-  /// `user_block`: bytes left free in front (0, 512, 1024, ...).
-  static Hdf5File create(const std::string& path, int64_t user_block = 0);
+  /// `user_block`: bytes left free in front (0, 512, 1024, ...). Messages call the file `name` if it is
+  /// given.
+  static Hdf5File create(const std::string& path, int64_t user_block = 0, const std::string& name = "");
   /// Held in memory. image() gives its bytes, which belong right after a user block of that size.
   static Hdf5File create_in_memory(const std::string& name, int64_t user_block = 0);
   static Hdf5File open(const std::string& path, Exit bad_content = Exit::input);

@@ -1,10 +1,13 @@
 #include "data/hdf5_library.h"
 
+#include <cstdlib>
 #include <cstring>
 
 namespace tapestry {
 namespace hdf5 {
 namespace {
+
+constexpr const char* kErrno = "errno = ";
 
 std::recursive_mutex& library_mutex() {
   static std::recursive_mutex mutex;
@@ -31,6 +34,9 @@ std::string last_error() {
   std::string text;
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, take_innermost, &text);
   if (text.empty()) return "";
+  // What the operating system said, out of a message of several lines.
+  if (const size_t at = text.find(kErrno); at != std::string::npos)
+    return std::string(": ") + std::strerror(std::atoi(text.c_str() + at + std::strlen(kErrno)));
   const bool locked = text.find("lock") != std::string::npos;
   return " (HDF5: " + text + ")" +
          (locked ? "; if the file system has no locks, set HDF5_USE_FILE_LOCKING=FALSE" : "");

@@ -56,7 +56,7 @@ std::string hash_pieces(const std::function<size_t(int64_t offset, char* data, s
 
 Hdf5File start_hdf5(const AtomicFile& file, bool in_memory, const FileKind& kind) {
   Hdf5File hdf5 = in_memory ? Hdf5File::create_in_memory(file.path(), kUserBlock)
-                            : Hdf5File::create(file.temporary_path(), kUserBlock);
+                            : Hdf5File::create(file.temporary_path(), kUserBlock, file.path());
   hdf5.write_attribute("/", "format", kind.name);
   hdf5.write_attribute("/", "format_version", kind.version);
   return hdf5;

@@ -3,11 +3,20 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
+#include <unordered_map>
 
 #include "data/tokenizer.h"
 
 namespace tapestry {
+
+struct WordHash : std::hash<std::string_view> {
+  using is_transparent = void;
+};
+/// Values by word, found without a copy of the word.
+template <class V>
+using WordMap = std::unordered_map<std::string, V, WordHash, std::equal_to<>>;
 
 /// Cuts text into the words of GPT-2's pattern (Radford et al. 2019, the released encoder.py): contractions,
 /// runs of letters, digits or other characters with one space in front, and whitespace. Byte pairs are
