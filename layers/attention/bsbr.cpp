@@ -33,27 +33,18 @@ const BsbrOptions& checked(const BsbrOptions& options) {
 Bsbr::Bsbr(Module& parent, const AttentionDims& dims, const BsbrOptions& options)
     : ProjectedAttention(parent, dims), options_(checked(options)) {
   if (options_.reads_tokens()) {
-    add_token_reading();
+    // Whatever topk is: a model may be trained with one and read with another.
+    if (options_.keys == "own") add_retrieval_keys(false);
+    if (options_.score_bias == "head") score_gain_ = add_parameter("score_gain", {n_head()}, Init::ones());
   } else if (options_.retrieved() > 0) {
-    add_retrieval();
+    add_retrieval_keys(dims_.bias);
+    add_state_reading();
   }
 }
 
-void Bsbr::add_token_reading() {
-  // Whatever topk is: a model may be trained with one and read with another.
-  if (options_.keys == "own") {
-    const LinearOptions projection{false, dims_.init_std};
-    r_.emplace(*this, "r", dims_.n_embd, dims_.n_embd, projection);
-    h_.emplace(*this, "h", dims_.n_embd, dims_.n_embd, projection);
-  }
-  if (options_.score_bias == "head") score_gain_ = add_parameter("score_gain", {n_head()}, Init::ones());
-}
-
-void Bsbr::add_retrieval() {
-  const LinearOptions projection{dims_.bias, dims_.init_std};
-  r_.emplace(*this, "r", dims_.n_embd, dims_.n_embd, projection);
-  h_.emplace(*this, "h", dims_.n_embd, dims_.n_embd, projection);
-  add_state_reading();
+void Bsbr::add_retrieval_keys(bool bias) {
+  r_.emplace(*this, "r", dims_.n_embd, dims_.n_embd, LinearOptions{bias, dims_.init_std});
+  h_.emplace(*this, "h", dims_.n_embd, dims_.n_embd, LinearOptions{bias, dims_.init_std});
 }
 
 void Bsbr::add_state_reading() {
@@ -100,11 +91,11 @@ Tensor Bsbr::local_and_tokens(const Tensor& x) const {
 }
 
 Tensor Bsbr::local_and_states(const Tensor& x) const {
-  const Tensor q = q_(x), k = k_(x), v = v_(x);
   const int64_t count = finished(x);
-  if (count == 0) return local(q, k, v);
-  const ChunkKeys keys = chunk_keys(x, count);
-  return add(local(q, k, v), read(q, k, v, keys));
+  // Before the other projections, so that backward adds to their gradient of x in the rows taken only.
+  const ChunkKeys keys = count > 0 ? chunk_keys(x, count) : ChunkKeys{};
+  const Tensor q = q_(x), k = k_(x), v = v_(x);
+  return count > 0 ? add(local(q, k, v), read(q, k, v, keys)) : local(q, k, v);
 }
 
 Bsbr::ChunkKeys Bsbr::chunk_keys(const Tensor& x, int64_t finished) const {

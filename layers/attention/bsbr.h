@@ -15,9 +15,9 @@ class Bsbr : public ProjectedAttention {
   Tensor operator()(const Tensor& x) const override;
 
  private:
-  /// What makes the parameters of retrieval: the projections r and h, and what each way of reading adds.
-  void add_token_reading();
-  void add_retrieval();
+  /// The projections r and h of retrieval.
+  void add_retrieval_keys(bool bias);
+  /// The other parameters of read = state.
   void add_state_reading();
 
   Tensor local(const Tensor& q, const Tensor& k, const Tensor& v) const;

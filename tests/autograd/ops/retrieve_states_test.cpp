@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "autograd/pool.h"
+#include "autograd/tape.h"
 #include "tests/support/op_case.h"
 
 namespace tapestry::test {
@@ -102,6 +104,20 @@ TEST(RetrieveStates, ShowsANanAmongTheScores) {
   const std::vector<double> mixed =
       retrieve_states(r, Tensor::from(h, {1, 40, 1}), states, 1, 2).values<double>();
   for (int64_t row = 0; row < 40; ++row) EXPECT_EQ(std::isnan(mixed[row]), row >= 7) << row;
+}
+
+TEST(RetrieveStates, NeverHoldsAllScores) {
+  constexpr int64_t chunks = 1024;
+  const Tensor vectors = random_tensor({1, chunks, 2}, 1, DType::float32);
+  const Tensor states = random_tensor({1, 1, chunks, 2}, 2, DType::float32);
+  Tape tape;
+  const Tensor r = tape.watch(vectors), h = tape.watch(vectors.clone()), f = tape.watch(states);
+  pool_reset_peak(Device::cpu());
+  const int64_t before = pool_stats(Device::cpu()).in_use;
+  const Tensor mixed = retrieve_states(r, h, f, 1);
+  EXPECT_EQ(tape.saved_bytes(), r.bytes() + h.bytes() + f.bytes());
+  tape.backward(mixed, states);
+  EXPECT_LT(pool_stats(Device::cpu()).peak - before, chunks * chunks * 4 / 4);
 }
 
 TEST(RetrieveStates, RefusesWhatDoesNotFit) {

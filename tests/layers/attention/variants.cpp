@@ -5,6 +5,7 @@
 namespace tapestry::test {
 namespace {
 
+constexpr AttentionDims kDims{.n_embd = 12, .n_head = 3};
 constexpr AttentionDims kBias{.n_embd = 12, .n_head = 3, .bias = true};
 constexpr AttentionDims kRotary{.n_embd = 12, .n_head = 3, .rotary = true};
 
@@ -31,6 +32,28 @@ std::vector<Variant> more_variants() {
        {.n_embd = 6, .n_head = 1},
        4},
       {"bsbr", "tokens_chunk_of_one", {{"chunk", "1"}, {"topk", "3"}}, {.n_embd = 12, .n_head = 3}, 1},
+      {"bsbr", "state", {{"read", "state"}, {"chunk", "8"}}, kBias},
+      {"bsbr", "state_literal", {{"read", "state"}, {"chunk", "4"}, {"preset", "literal"}}, kDims, 4},
+      {"bsbr",
+       "state_top2",
+       {{"read", "state"},
+        {"chunk", "3"},
+        {"topk", "2"},
+        {"overlap", "2"},
+        {"sink", "2"},
+        {"compression", "5"}},
+       kBias,
+       3},
+      {"bsbr",
+       "state_normalised",
+       {{"read", "state"}, {"chunk", "4"}, {"feature_map", "elu1"}, {"normalise", "true"}},
+       kDims,
+       4},
+      {"bsbr",
+       "state_softmax_map",
+       {{"read", "state"}, {"chunk", "8"}, {"feature_map", "softmax"}, {"read_norm", "rms"}}},
+      {"bsbr", "state_single_tokens", {{"read", "state"}, {"chunk", "1"}}, kDims, 1},
+      {"bsbr", "local", {{"topk", "0"}, {"chunk", "8"}, {"overlap", "3"}}},
   };
 }
 
