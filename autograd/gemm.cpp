@@ -47,6 +47,7 @@ void product(const Gemm& g, const double* a, const double* b, double* c) { eigen
 
 void product(const Gemm& g, const float* a, const float* b, float* c) {
 #ifdef TAPESTRY_ONEDNN
+  if (g.k == 0) return eigen_gemm(g, a, b, c);  // oneDNN refuses an empty sum
   const auto status = dnnl_sgemm(g.transpose_a ? 'T' : 'N', g.transpose_b ? 'T' : 'N', g.m, g.n, g.k,
                                  static_cast<float>(g.alpha), a, g.row_a(), b, g.row_b(),
                                  static_cast<float>(g.beta), c, g.row_c());

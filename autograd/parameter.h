@@ -14,6 +14,7 @@ class Parameter {
   Parameter() = default;
   explicit Parameter(Tensor value) : value_(std::move(value)) {
     value_.gradient_ = std::make_shared<Gradient>();
+    value_.gradient_->shape = value_.shape();
   }
 
   /// The value, as an input of ops: gradients flow into this parameter.

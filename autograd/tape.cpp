@@ -54,9 +54,8 @@ bool Tape::any_needs_gradient(std::initializer_list<Tensor> inputs) {
 }
 
 int64_t Tape::add_node(Node node, Tensor& output) {
-  node.shape = output.shape();
-  node.dtype = output.dtype();
   node.device = output.device();
+  node.gradient.shape = output.shape();
   nodes_.push_back(std::move(node));
   output.gradient_ = nullptr;
   output.tape_ = id_;
@@ -66,10 +65,9 @@ int64_t Tape::add_node(Node node, Tensor& output) {
 
 void Tape::add(const char* op, std::initializer_list<Tensor> inputs, Tensor& output,
                std::vector<Tensor> saved, Backward backward) {
-  Node node{op, {}, {}, std::move(backward), {}, {}, {}, {}};
+  Node node{op, {}, {}, std::move(backward), {}, {}};
   for (Tensor input : inputs) {
-    // The node needs to know where the gradient goes, not the values; a parameter's gradient keeps its own
-    // shape.
+    // The node needs to know where the gradient goes, not the values.
     input.storage_ = nullptr;
     node.inputs.push_back(std::move(input));
   }
@@ -82,7 +80,7 @@ void Tape::add(const char* op, std::initializer_list<Tensor> inputs, Tensor& out
 
 Tensor Tape::watch(const Tensor& value) {
   Tensor watched = value.detach();
-  add_node({"watch", {}, {}, nullptr, {}, {}, {}, {}}, watched);
+  add_node({"watch", {}, {}, nullptr, {}, {}}, watched);
   return watched;
 }
 
@@ -107,7 +105,9 @@ void Tape::backward(const Tensor& output, const Tensor& seed) {
   require(seed.size() == output.size() && seed.dtype() == output.dtype(), "the gradient to start from is ",
           name_of(seed.dtype()), seed.shape(), ", the output ", name_of(output.dtype()), output.shape());
   Pause pause;  // backward lambdas may call ops; those are not recorded
-  nodes_[output.node_].gradient = {seed.reshape(output.shape()), true};
+  Gradient& start = nodes_[output.node_].gradient;
+  start.value = seed.reshape(start.shape);
+  start.written = true;
   for (int64_t i = output.node_; i >= 0; --i) {
     Node& node = nodes_[i];
     if (!node.backward) continue;
@@ -116,8 +116,12 @@ void Tape::backward(const Tensor& output, const Tensor& seed) {
       node.backward(step);
     }
     node.saved.clear();
-    node.inputs.clear();
     node.gradient = {};
+    // A parameter's gradient outlives the tape, and the optimizer changes it in place.
+    for (const Tensor& input : node.inputs) {
+      if (input.gradient_ && input.gradient_->written) own(input.gradient_->value);
+    }
+    node.inputs.clear();
     node.backward = nullptr;
   }
 }
@@ -159,23 +163,23 @@ bool BackwardStep::needs(size_t i) const { return tape_.reaches(node_.inputs.at(
 
 Destination BackwardStep::into(size_t i) {
   const Tensor& input = node_.inputs.at(i);
-  auto& [gradient, written] = tape_.slot(input);
+  auto& [gradient, written, shape] = tape_.slot(input);
   if (written) {
     own(gradient);
   } else if (!gradient.defined() || gradient.storage().use_count() > 1) {
-    gradient = Tensor::empty(input.shape(), input.dtype(), node_.device);
+    gradient = Tensor::empty(shape, input.dtype(), node_.device);
   }
   return {gradient.reshape(input.shape()), std::exchange(written, true)};
 }
 
 void BackwardStep::add(size_t i, Tensor addend) {
   const Tensor& input = node_.inputs.at(i);
-  auto& [gradient, written] = tape_.slot(input);
+  auto& [gradient, written, shape] = tape_.slot(input);
   if (written) {
     own(gradient);
     add_in_place(gradient, addend);
   } else {
-    gradient = addend.reshape(input.shape());
+    gradient = addend.reshape(shape);
     written = true;
   }
 }

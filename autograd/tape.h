@@ -89,10 +89,8 @@ class Tape {
     std::vector<Tensor> inputs;  // without their storage
     std::vector<Saved> saved;
     Backward backward;
-    Shape shape;  // of the output
-    DType dtype;
     Device device;
-    Gradient gradient;
+    Gradient gradient;  // of the output
   };
 
   static bool any_needs_gradient(std::initializer_list<Tensor> inputs);

@@ -88,6 +88,7 @@ class Tensor {
 struct Gradient {
   Tensor value;
   bool written = false;
+  Shape shape = {};  // of what it is the gradient of, however the writers saw that reshaped
 };
 
 }  // namespace tapestry
