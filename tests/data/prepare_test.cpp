@@ -83,7 +83,7 @@ TEST(Prepare, TrainsAVocabularyAndNeverCutsACharacter) {
   const auto summary = quietly({.input = {folder / "a.txt"},
                                 .tokenizer = "bpe:260",
                                 .output = folder / "a.h5",
-                                .valid_fraction = 0.111});
+                                .valid_fraction = 0.1115});
   const TokenFile file(folder / "a.h5");
   EXPECT_LE(summary.vocab_size, 260);
   EXPECT_EQ(decoded(file, Split::train) + decoded(file, Split::valid), text);
