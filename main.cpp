@@ -1,7 +1,9 @@
 #include "base/program.h"
-#include "data/prepare_command.h"
+#include "data/commands.h"
+#include "eval/commands.h"
+#include "train/commands.h"
 
 int main(int argc, char** argv) {
   using namespace tapestry;
-  return run_program(argc, argv, {prepare_command()});
+  return run_program(argc, argv, {prepare_command(), train_command(), eval_command(), generate_command()});
 }

@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "autograd/ops/rotary.h"
+
 namespace tapestry {
 namespace {
 
@@ -9,7 +11,6 @@ const AttentionDims& checked(const AttentionDims& dims) {
   check(dims.n_head > 0 && dims.n_embd > 0 && dims.n_embd % dims.n_head == 0, Exit::usage,
         "n_head = ", dims.n_head, " does not divide n_embd = ", dims.n_embd,
         ": choose a width that is a multiple of the heads");
-  check(!dims.rotary, Exit::usage, "rotary positions are not there yet");
   return dims;
 }
 
@@ -27,7 +28,9 @@ double ProjectedAttention::scale_or_default(double scale) const {
   return scale != 0 ? scale : 1 / std::sqrt(static_cast<double>(head_width()));
 }
 
-Tensor ProjectedAttention::positioned(const Tensor& x) const { return x; }
+Tensor ProjectedAttention::positioned(const Tensor& x) const {
+  return dims_.rotary ? rotary(x, dims_.n_head) : x;
+}
 
 Tensor ProjectedAttention::softmax(const Tensor& x, double scale, Visible visible) const {
   const Tensor q = positioned(q_(x)), k = positioned(k_(x));

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/paths.h"
 #include "tests/support/temporary_folder.h"
 
 namespace tapestry {
@@ -17,7 +18,7 @@ namespace fs = std::filesystem;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-const fs::path source_folder = TAPESTRY_SOURCE_DIR;
+const fs::path source_folder = tapestry::source_folder();
 constexpr int64_t most_lines = 400;
 
 // What the files of a folder may include: base <- autograd <- {layers, optim, data} <- train <- eval.

@@ -1,4 +1,4 @@
-#include "data/prepare_command.h"
+#include "data/commands.h"
 
 #include <gmock/gmock.h>
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "tests/support/paths.h"
 
 namespace tapestry::test {
 namespace fs = std::filesystem;
@@ -26,7 +27,7 @@ struct FixtureGroup::Handle {
 
 std::string fixture_folder() {
   const char* given = std::getenv("TAPESTRY_FIXTURES");
-  return given && *given ? given : TAPESTRY_SOURCE_DIR "/tests/fixtures";
+  return given && *given ? std::string(given) : source_folder() + "/tests/fixtures";
 }
 
 std::vector<std::string> fixture_files(const std::string& folder, const std::string& start,

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "tests/support/paths.h"
 #include "tests/support/temporary_folder.h"
 
 namespace tapestry {
@@ -18,7 +19,7 @@ struct ShellResult {
 /// Runs a line of sh; in it "tapestry" is the program under test.
 inline ShellResult shell(const std::string& line) {
   const TemporaryFolder folder;
-  write_text(folder / "script", "tapestry() { \"" TAPESTRY_PROGRAM "\" \"$@\"; }\n" + line + "\n");
+  write_text(folder / "script", "tapestry() { \"" + program_path() + "\" \"$@\"; }\n" + line + "\n");
   const std::string command =
       "sh " + (folder / "script") + " > " + (folder / "output") + " 2> " + (folder / "errors");
   const int status = std::system(command.c_str());

@@ -4,13 +4,15 @@
 #include <filesystem>
 #include <string>
 
+#include "tests/support/paths.h"
+
 namespace tapestry {
 
 /// The path of a text or vocabulary file that the project does not carry; empty where it is missing, and the
 /// test skips itself. The environment's TAPESTRY_DATA names the folder.
 inline std::string text_data(const std::string& name) {
   const char* folder = std::getenv("TAPESTRY_DATA");
-  const std::string path = std::string(folder ? folder : TAPESTRY_SOURCE_DIR "/../shared/data") + "/" + name;
+  const std::string path = (folder ? std::string(folder) : source_folder() + "/../shared/data") + "/" + name;
   return std::filesystem::exists(path) ? path : "";
 }
 

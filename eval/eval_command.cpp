@@ -1,0 +1,105 @@
+#include <cmath>
+
+#include "base/progress.h"
+#include "base/report.h"
+#include "base/signals.h"
+#include "data/data_options.h"
+#include "data/token_file.h"
+#include "eval/commands.h"
+#include "train/checkpoint.h"
+#include "train/mean_nll.h"
+
+namespace tapestry {
+namespace {
+
+struct EvalOptions {
+  std::string checkpoint;
+  std::string tokens;
+  std::string split = "valid";
+  std::string protocol = "windows";
+  int64_t seq_len = 0;
+  int64_t stride = 0;
+  int64_t batch_size = 4;
+};
+
+const OptionTable<EvalOptions>& eval_options() {
+  using E = EvalOptions;
+  static const OptionTable<E> table =
+      OptionTable<E>("", "eval")
+          .add("checkpoint", &E::checkpoint, "the model")
+          .add("tokens", &E::tokens, "the token file")
+          .add("split", &E::split, "which part of it", one_of({"train", "valid"}))
+          .add("protocol", &E::protocol,
+               "windows: disjoint windows of seq-len inputs, every token but the first is scored once; "
+               "strided: windows "
+               "of seq-len tokens that advance by stride, each scores what no earlier one scored",
+               one_of({"windows", "strided"}))
+          .add("seq-len", &E::seq_len, "length of a window; 0: the length that the model was trained with",
+               at_least(0))
+          .add("stride", &E::stride, "of the protocol strided; 0: half of seq-len", at_least(0))
+          .add("batch-size", &E::batch_size, "windows that run together; without influence on the result",
+               at_least(1));
+  return table;
+}
+
+EvalProtocol protocol_of(const EvalOptions& options, const LoadedModel& loaded) {
+  const int64_t trained = loaded.config.get(data_options()).seq_len;
+  const int64_t seq_len = options.seq_len > 0 ? options.seq_len : trained;
+  return {.strided = options.protocol == "strided",
+          .seq_len = seq_len,
+          .stride = options.stride > 0 ? options.stride : std::max<int64_t>(1, seq_len / 2),
+          .batch_size = options.batch_size};
+}
+
+Report report_of(const EvalOptions& options, const EvalProtocol& protocol, const NllSum& sum,
+                 const TextCounts& text) {
+  const auto per = [&](int64_t count) { return std::exp(sum.nll / static_cast<double>(count)); };
+  Report report;
+  report.add("checkpoint", options.checkpoint).add("tokens_file", options.tokens).add("split", options.split);
+  report.add("protocol", options.protocol).add("seq_len", protocol.seq_len);
+  if (protocol.strided) report.add("stride", protocol.stride);
+  report.add("tokens_scored", sum.tokens).add("bytes", text.bytes).add("words", text.words);
+  report.add("total_nll", sum.nll).add("mean_nll", sum.mean()).add("perplexity", std::exp(sum.mean()));
+  if (text.words > 0) report.add("perplexity_per_word", per(text.words));
+  if (text.bytes > 0) {
+    report.add("perplexity_per_byte", per(text.bytes));
+    report.add("bits_per_byte", sum.nll / std::log(2.0) / static_cast<double>(text.bytes));
+  }
+  return report;
+}
+
+Exit run_eval(const Config& config) {
+  const auto options = config.get(eval_options());
+  const auto report_to = config.get(report_options());
+  check(!options.checkpoint.empty() && !options.tokens.empty(), Exit::usage,
+        "eval needs --checkpoint and --tokens");
+  check_report_destination(report_to);
+  const LoadedModel loaded = load_model(options.checkpoint);
+  const TokenFile file(options.tokens);
+  check(file.tokenizer_identity() == loaded.tokenizer->identity(), Exit::input, options.tokens,
+        " was made with the tokenizer ", file.tokenizer_identity(), ", ", options.checkpoint, " with ",
+        loaded.tokenizer->identity());
+  const Split split = options.split == "train" ? Split::train : Split::valid;
+  const auto text = file.tokens(split);
+  const EvalProtocol protocol = protocol_of(options, loaded);
+  Progress progress("eval", text->size() - 1, "tokens");
+  const NllSum sum = sum_nll(*loaded.model, *text, text->size(), protocol, [&](const NllSum& now) {
+    progress.update(now.tokens, join("perplexity ", std::exp(now.mean())));
+    throw_if_stop_requested();
+    return true;
+  });
+  progress.finish();
+  report_of(options, protocol, sum, file.text(split)).write(report_to);
+  return Exit::done;
+}
+
+}  // namespace
+
+Command eval_command() {
+  return {"eval",
+          "measure the perplexity of a checkpoint on a token file",
+          {&eval_options(), &report_options()},
+          run_eval};
+}
+
+}  // namespace tapestry

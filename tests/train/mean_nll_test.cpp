@@ -1,0 +1,59 @@
+#include "train/mean_nll.h"
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "autograd/random.h"
+
+namespace tapestry::test {
+namespace {
+
+TEST(EvalWindows, DisjointWindowsScoreEveryTokenButTheFirstOnce) {
+  for (int64_t tokens : {2, 3, 8, 9, 10, 17, 100}) {
+    std::vector<int> scored(tokens, 0);
+    for (const EvalWindow& window : eval_windows(tokens, {.seq_len = 8})) {
+      for (int64_t i = 0; i < window.scored; ++i) ++scored[window.begin + window.inputs - i];
+    }
+    EXPECT_EQ(scored[0], 0);
+    EXPECT_EQ(std::accumulate(scored.begin(), scored.end(), 0), tokens - 1) << tokens;
+    for (int64_t t = 1; t < tokens; ++t) EXPECT_EQ(scored[t], 1) << tokens << " " << t;
+  }
+}
+
+TEST(EvalWindows, StridedWindowsScoreOnceAndNeverTheirFirstToken) {
+  for (int64_t stride : {1, 3, 8}) {
+    for (int64_t tokens : {2, 7, 8, 9, 16, 17, 61}) {
+      std::vector<int> scored(tokens, 0);
+      for (const EvalWindow& window :
+           eval_windows(tokens, {.strided = true, .seq_len = 8, .stride = stride})) {
+        EXPECT_LE(window.inputs + 1, 8);
+        EXPECT_GE(window.inputs, window.scored);
+        for (int64_t i = 0; i < window.scored; ++i) ++scored[window.begin + window.inputs - i];
+      }
+      for (int64_t t = 0; t < tokens; ++t) {
+        // With stride = window the windows do not overlap, and the first token of each goes unscored.
+        const bool first = stride == 8 ? t % 8 == 0 : t == 0;
+        EXPECT_EQ(scored[t], first ? 0 : 1)
+            << "stride " << stride << ", tokens " << tokens << ", token " << t;
+      }
+    }
+  }
+}
+
+TEST(SumNll, DoesNotDependOnTheBatch) {
+  const LanguageModel model(
+      {.attention = {"standard"}, .n_layer = 1, .n_head = 2, .n_embd = 8, .vocab_size = 11});
+  std::vector<int32_t> tokens(103);
+  for (size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<int32_t>(random_bits(5, i) % 11);
+  const MemoryTokens text(tokens);
+  const NllSum one = sum_nll(model, text, 103, {.seq_len = 16, .batch_size = 1});
+  const NllSum many = sum_nll(model, text, 103, {.seq_len = 16, .batch_size = 5});
+  EXPECT_EQ(one.tokens, 102);
+  EXPECT_EQ(many.tokens, 102);
+  EXPECT_NEAR(one.nll, many.nll, 1e-4);
+  EXPECT_NEAR(one.mean(), std::log(11.0), 0.1);
+}
+
+}  // namespace
+}  // namespace tapestry::test

@@ -1,0 +1,181 @@
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <sstream>
+
+#include "data/hdf5_file.h"
+#include "tests/support/byte_token_file.h"
+#include "tests/support/shell.h"
+#include "train/checkpoint.h"
+
+namespace tapestry::test {
+namespace {
+
+/// A folder with a small token file and a config of a tiny model, and the commands on them.
+class TrainCommand : public testing::Test {
+ protected:
+  TrainCommand() {
+    std::string text;
+    for (int i = 0; i < 400; ++i) text += "the cat sat on mat number " + std::to_string(i * i) + ". ";
+    write_byte_token_file(folder_ / "tokens.h5", text);
+    write_text(
+        folder_ / "tiny.ini",
+        "[model]\nattention = bsbr,standard\nn_layer = 2\nn_head = 2\nn_embd = 16\ndropout = 0.1\n"
+        "[bsbr]\nchunk = 8\n[data]\nseq_len = 24\ntokens = " +
+            (folder_ / "tokens.h5") +
+            "\n"
+            "[train]\nmax_steps = 12\nbatch_size = 2\ngrad_accum = 3\nlog_every = 2\neval_every = 5\n"
+            "eval_tokens = 300\ncheckpoint_every = 4\n[optim]\nlearning_rate = 1e-2\n"
+            "[run]\nthreads = 1\n");
+  }
+
+  ShellResult train(const std::string& out, const std::string& more = "") {
+    return shell(train_line(out, more));
+  }
+  std::string train_line(const std::string& out, const std::string& more = "") {
+    return "tapestry train --config " + (folder_ / "tiny.ini") + " --train.out " + (folder_ / out) + " " +
+           more;
+  }
+  std::string file(const std::string& run, const std::string& name) { return folder_ / (run + "/" + name); }
+
+  TemporaryFolder folder_;
+};
+
+/// metrics.csv without the columns of time and memory.
+std::string steady_columns(const std::string& path) {
+  std::istringstream file(read_text(path));
+  std::string line, kept;
+  while (std::getline(file, line)) {
+    for (int cut = 0; cut < 3; ++cut) line.erase(line.rfind(','));
+    kept += line + "\n";
+  }
+  return kept;
+}
+
+/// All float datasets of a group, by name.
+std::map<std::string, std::vector<float>> floats(const Hdf5File& file, const std::string& group) {
+  std::map<std::string, std::vector<float>> all;
+  for (const std::string& name : file.list(group)) {
+    const std::string path = group + "/" + name;
+    if (file.is_group(path)) {
+      all.merge(floats(file, path));
+    } else {
+      all[path] = file.read<float>(path);
+    }
+  }
+  return all;
+}
+
+void expect_same_run(const std::string& a, const std::string& b) {
+  const Hdf5File x = Hdf5File::open(a + "/last.h5"), y = Hdf5File::open(b + "/last.h5");
+  EXPECT_EQ(floats(x, "model"), floats(y, "model"));
+  EXPECT_EQ(floats(x, "optimizer"), floats(y, "optimizer"));
+  EXPECT_GT(floats(x, "optimizer").size(), 10u);
+  for (const char* column : {"train_loss", "grad_norm", "learning_rate"}) {
+    EXPECT_EQ(x.read<double>(join("history/", column)).size(),
+              y.read<double>(join("history/", column)).size());
+  }
+  EXPECT_EQ(steady_columns(a + "/metrics.csv"), steady_columns(b + "/metrics.csv"));
+}
+
+TEST_F(TrainCommand, LowersTheLossAndWritesWhatItPromises) {
+  const ShellResult result = train("run", "--train.max_steps 60 --model.dropout 0");
+  ASSERT_EQ(result.status, 0) << result.errors;
+  const TrainingState state = Checkpoint(file("run", "last.h5")).state();
+  EXPECT_EQ(state.step, 60);
+  EXPECT_EQ(state.tokens, 60 * 2 * 3 * 24);
+  EXPECT_LT(state.history.back().valid_loss, state.history.front().valid_loss - 1.5);
+  for (const char* name : {"best.h5", "step-60.h5", "step-56.h5", "config.ini", "metrics.csv"}) {
+    EXPECT_TRUE(std::filesystem::exists(file("run", name))) << name;
+  }
+  EXPECT_FALSE(std::filesystem::exists(file("run", "step-52.h5")));
+  EXPECT_NE(result.output.find("tok/s"), std::string::npos) << result.output;
+}
+
+TEST_F(TrainCommand, StoppedBySignalAndResumedIsTheUndisturbedRunBitForBit) {
+  const std::string longer = "--train.max_steps 300 --train.eval_every 100 --train.checkpoint_every 100 ";
+  ASSERT_EQ(train("whole", longer).status, 0);
+  // The signal comes once the run has printed step 40, wherever it is by then.
+  const std::string output = folder_ / "output";
+  const std::string line = train_line("parts", longer);
+  const ShellResult stopped = shell(program_path() + line.substr(line.find(' ')) + " > " + output +
+                                    " & pid=$!; for i in $(seq 500); do grep -q ' 40/300 ' " + output +
+                                    " && break; sleep 0.02; done; kill -TERM $pid; wait $pid");
+  ASSERT_EQ(stopped.status, 75) << stopped.errors << read_text(output);
+  EXPECT_LT(Checkpoint(file("parts", "last.h5")).state().step, 300);
+  ASSERT_EQ(train("parts", longer + "--resume").status, 0);
+  expect_same_run(folder_ / "whole", folder_ / "parts");
+}
+
+TEST_F(TrainCommand, SplitAtEveryStepGivesTheSameBits) {
+  const std::string constant = "--optim.schedule constant --train.eval_every 1 ";
+  ASSERT_EQ(train("whole", constant + "--train.max_steps 6").status, 0);
+  for (int k = 1; k < 6; ++k) {
+    const std::string out = "split" + std::to_string(k);
+    ASSERT_EQ(train(out, constant + "--train.max_steps " + std::to_string(k)).status, 0);
+    const ShellResult resumed = train(out, constant + "--resume --train.max_steps 6");
+    ASSERT_EQ(resumed.status, 0) << resumed.errors;
+    expect_same_run(folder_ / "whole", folder_ / out);
+  }
+}
+
+TEST_F(TrainCommand, AnotherSeedIsAnotherRun) {
+  ASSERT_EQ(train("a", "--train.max_steps 3").status, 0);
+  ASSERT_EQ(train("b", "--train.max_steps 3 --run.seed 5").status, 0);
+  EXPECT_NE(floats(Hdf5File::open(file("a", "last.h5")), "model"),
+            floats(Hdf5File::open(file("b", "last.h5")), "model"));
+}
+
+TEST_F(TrainCommand, RefusesAnOldRunUnlessTold) {
+  ASSERT_EQ(train("run", "--train.max_steps 1").status, 0);
+  const ShellResult refused = train("run");
+  EXPECT_EQ(refused.status, 2);
+  EXPECT_NE(refused.errors.find("--resume"), std::string::npos) << refused.errors;
+  EXPECT_EQ(train("run", "--overwrite --train.max_steps 2").status, 0);
+  EXPECT_EQ(train("none", "--resume").status, 7);
+}
+
+TEST_F(TrainCommand, ResumeRefusesOtherOptions) {
+  ASSERT_EQ(train("run", "--train.max_steps 1").status, 0);
+  const ShellResult refused = train("run", "--resume --optim.learning_rate 1 --model.n_embd 32");
+  EXPECT_EQ(refused.status, 2);
+  EXPECT_NE(refused.errors.find("optim.learning_rate"), std::string::npos) << refused.errors;
+  EXPECT_NE(refused.errors.find("model.n_embd"), std::string::npos) << refused.errors;
+}
+
+TEST_F(TrainCommand, ALossThatIsNotFiniteStopsBeforeTheUpdate) {
+  const ShellResult result = train(
+      "run",
+      "--optim.learning_rate 1e30 --optim.grad_clip 0 --optim.warmup_steps 0 --optim.schedule constant");
+  EXPECT_EQ(result.status, 5) << result.output << result.errors;
+  EXPECT_NE(result.errors.find("step "), std::string::npos) << result.errors;
+  Checkpoint(file("run", "last.h5"));
+}
+
+TEST_F(TrainCommand, MistakesAreOneClearError) {
+  EXPECT_EQ(train("run", "--model.n_heads 3").status, 2);
+  EXPECT_NE(train("run", "--model.n_heads 3").errors.find("n_head"), std::string::npos);
+  EXPECT_EQ(train("run", "--model.n_head 3").status, 2);
+  EXPECT_EQ(train("run", "--model.vocab_size 100").status, 3);
+  EXPECT_EQ(train("run", "--data.seq_len 100000").status, 3);
+  EXPECT_EQ(train("run", "--data.tokens /nowhere.h5").status, 3);
+  EXPECT_EQ(train("run", "--train.init " + (folder_ / "tokens.h5")).status, 7);
+  EXPECT_EQ(shell("tapestry train --train.out " + (folder_ / "x")).status, 2);
+}
+
+TEST_F(TrainCommand, DryRunPrintsSizesAndWritesNothing) {
+  const ShellResult result = train("run", "--dry-run");
+  EXPECT_EQ(result.status, 0) << result.errors;
+  EXPECT_NE(result.output.find("memory"), std::string::npos);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "run"));
+}
+
+TEST_F(TrainCommand, StartsFromTheWeightsOfACheckpoint) {
+  ASSERT_EQ(train("first", "--train.max_steps 40 --model.dropout 0").status, 0);
+  ASSERT_EQ(train("second", "--train.max_steps 1 --train.init " + file("first", "last.h5")).status, 0);
+  EXPECT_NEAR(Checkpoint(file("second", "last.h5")).state().history.front().valid_loss,
+              Checkpoint(file("first", "last.h5")).state().history.back().valid_loss, 1e-6);
+}
+
+}  // namespace
+}  // namespace tapestry::test

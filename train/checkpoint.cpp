@@ -1,0 +1,182 @@
+#include "train/checkpoint.h"
+
+#include <cmath>
+#include <set>
+
+#include "data/tokenizer_store.h"
+#include "data/verified_file.h"
+#include "train/model_config.h"
+
+namespace tapestry {
+namespace {
+
+const FileKind kKind{.name = "checkpoint", .version = 1, .exit = Exit::checkpoint};
+
+Hdf5Shape extent(const Shape& shape) {
+  Hdf5Shape extent;
+  for (int i = 0; i < shape.rank(); ++i) extent.push_back(shape[i]);
+  return extent;
+}
+
+void write_tensor(Hdf5File& file, const std::string& name, const Tensor& tensor) {
+  file.write<float>(name, extent(tensor.shape()), tensor.data<float>());
+}
+
+void read_tensor(const Hdf5File& file, const std::string& name, Tensor tensor) {
+  file.read<float>(name, extent(tensor.shape()), tensor.mutable_data<float>());
+}
+
+void check_finite(const std::vector<NamedParameter>& parameters, const std::string& path) {
+  for (const auto& [name, parameter] : parameters) {
+    const float* values = parameter.value().data<float>();
+    for (int64_t i = 0; i < parameter.value().size(); ++i) {
+      check(std::isfinite(values[i]), Exit::nonfinite, path, " is not written: element ", i, " of ", name,
+            " is ", values[i]);
+    }
+  }
+}
+
+/// The columns of /history.
+struct HistoryColumn {
+  const char* name;
+  double LogRow::*value;
+};
+constexpr HistoryColumn kHistory[] = {{"train_loss", &LogRow::train_loss},
+                                      {"valid_loss", &LogRow::valid_loss},
+                                      {"learning_rate", &LogRow::learning_rate},
+                                      {"grad_norm", &LogRow::grad_norm}};
+
+template <class T, class Read>
+void write_column(Hdf5File& file, const std::string& name, const std::vector<LogRow>& rows,
+                  const Read& read) {
+  std::vector<T> values;
+  for (const LogRow& row : rows) values.push_back(read(row));
+  file.write<T>("history/" + name, {static_cast<int64_t>(values.size())}, values.data());
+}
+
+void write_history(Hdf5File& file, const std::vector<LogRow>& rows) {
+  write_column<int64_t>(file, "step", rows, [](const LogRow& row) { return row.step; });
+  write_column<int64_t>(file, "tokens", rows, [](const LogRow& row) { return row.tokens; });
+  for (const HistoryColumn& column : kHistory) {
+    write_column<double>(file, column.name, rows, [&](const LogRow& row) { return row.*column.value; });
+  }
+  write_column<double>(file, "perplexity", rows, [](const LogRow& row) { return std::exp(row.valid_loss); });
+}
+
+std::vector<LogRow> read_history(const Hdf5File& file) {
+  const auto steps = file.read<int64_t>("history/step");
+  const auto tokens = file.read<int64_t>("history/tokens");
+  std::vector<LogRow> rows(std::min(steps.size(), tokens.size()));
+  for (size_t i = 0; i < rows.size(); ++i) {
+    rows[i].step = steps[i];
+    rows[i].tokens = tokens[i];
+  }
+  for (const HistoryColumn& column : kHistory) {
+    const auto values = file.read<double>(join("history/", column.name));
+    for (size_t i = 0; i < std::min(rows.size(), values.size()); ++i) rows[i].*column.value = values[i];
+  }
+  return rows;
+}
+
+void write_state(Hdf5File& file, const TrainingState& state) {
+  file.create_group("state");
+  file.write_attribute("state", "step", state.step);
+  file.write_attribute("state", "tokens", state.tokens);
+  file.write_attribute("state", "best_loss", state.best_loss);
+  file.write_attribute("state", "best_step", state.best_step);
+  file.write_attribute("state", "grad_norm", state.grad_norm);
+  file.write_attribute("state", "unfinished", state.unfinished ? 1 : 0);
+  file.write_attribute("state", "since_log_nll", state.since_log.sum());
+  file.write_attribute("state", "since_log_tokens", state.since_log.tokens());
+  file.write_attribute("state", "seconds", state.seconds);
+}
+
+void write_optimizer(Hdf5File& file, Optimizer& optimizer) {
+  file.create_group("optimizer");
+  file.write_attribute("optimizer", "steps", optimizer.steps());
+  for (const NamedTensor& state : optimizer.state())
+    write_tensor(file, "optimizer/" + state.name, state.tensor);
+}
+
+/// Bytes of what is written, to choose between memory and streaming.
+int64_t expected_bytes(const std::vector<NamedParameter>& parameters, Optimizer* optimizer) {
+  int64_t bytes = 1 << 20;
+  for (const auto& [name, parameter] : parameters) bytes += parameter.value().bytes();
+  if (optimizer == nullptr) return bytes;
+  for (const NamedTensor& state : optimizer->state()) bytes += state.tensor.bytes();
+  return bytes;
+}
+
+/// Every name in `wanted` and no other must be in the group.
+void check_names(const Hdf5File& file, const std::string& group, std::set<std::string> wanted) {
+  for (const std::string& name : file.list(group)) {
+    check(wanted.erase(name) == 1, Exit::checkpoint, file.path(), ": /", group, "/", name,
+          " belongs to no part of the model that its config describes");
+  }
+  check(wanted.empty(), Exit::checkpoint, file.path(), ": /", group, "/",
+        wanted.empty() ? "" : *wanted.begin(), " is missing");
+}
+
+}  // namespace
+
+void save_checkpoint(const std::string& path, const CheckpointParts& parts) {
+  const std::vector<NamedParameter> parameters = parts.model.parameters();
+  check_finite(parameters, path);
+  VerifiedWriter writer(path, kKind, expected_bytes(parameters, parts.optimizer));
+  Hdf5File& file = writer.hdf5();
+  file.write_text("config", parts.config);
+  for (const auto& [name, parameter] : parameters) write_tensor(file, "model/" + name, parameter.value());
+  if (parts.optimizer != nullptr) write_optimizer(file, *parts.optimizer);
+  write_state(file, parts.state);
+  write_history(file, parts.state.history);
+  write_tokenizer(file, parts.tokenizer);
+  writer.commit();
+}
+
+Checkpoint::Checkpoint(const std::string& path) : path_(path), file_(open_verified(path, kKind)) {}
+
+std::shared_ptr<const Tokenizer> Checkpoint::tokenizer() const { return read_tokenizer(file_, kKind.exit); }
+
+TrainingState Checkpoint::state() const {
+  TrainingState state;
+  state.step = file_.read_attribute<int64_t>("state", "step");
+  state.tokens = file_.read_attribute<int64_t>("state", "tokens");
+  state.best_loss = file_.read_attribute<double>("state", "best_loss");
+  state.best_step = file_.read_attribute<int64_t>("state", "best_step");
+  state.grad_norm = file_.read_attribute<double>("state", "grad_norm");
+  state.unfinished = file_.read_attribute<int64_t>("state", "unfinished") != 0;
+  state.since_log.add(file_.read_attribute<double>("state", "since_log_nll"),
+                      file_.read_attribute<int64_t>("state", "since_log_tokens"));
+  state.seconds = file_.read_attribute<double>("state", "seconds");
+  state.history = read_history(file_);
+  return state;
+}
+
+void Checkpoint::load_parameters(const Module& model) const {
+  std::set<std::string> names;
+  for (const NamedParameter& named : model.parameters()) names.insert(named.name);
+  check_names(file_, "model", names);
+  for (const auto& [name, parameter] : model.parameters())
+    read_tensor(file_, "model/" + name, parameter.value());
+}
+
+void Checkpoint::load_optimizer(Optimizer& optimizer) const {
+  check(has_optimizer(), Exit::checkpoint, path_,
+        " holds weights only, no optimizer: it cannot be resumed, but train.init can start from it");
+  for (const NamedTensor& state : optimizer.state())
+    read_tensor(file_, "optimizer/" + state.name, state.tensor);
+  optimizer.set_steps(file_.read_attribute<int64_t>("optimizer", "steps"));
+}
+
+LoadedModel load_model(const std::string& path) {
+  const Checkpoint checkpoint(path);
+  LoadedModel loaded;
+  read_config_text(checkpoint.config_text(), path + ": config", run_sections(), loaded.config);
+  loaded.model = std::make_unique<LanguageModel>(loaded.config.get(model_options()), loaded.config);
+  checkpoint.load_parameters(*loaded.model);
+  loaded.tokenizer = checkpoint.tokenizer();
+  loaded.state = checkpoint.state();
+  return loaded;
+}
+
+}  // namespace tapestry

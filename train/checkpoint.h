@@ -1,0 +1,57 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "data/hdf5_file.h"
+#include "data/tokenizer.h"
+#include "layers/language_model.h"
+#include "optim/optimizer.h"
+#include "train/training_state.h"
+
+namespace tapestry {
+
+/// What goes into a checkpoint. Without an optimizer it holds weights only: good for everything but resuming.
+struct CheckpointParts {
+  const Module& model;
+  const Tokenizer& tokenizer;
+  std::string config;  // INI text of the resolved options
+  Optimizer* optimizer = nullptr;
+  TrainingState state = {};
+};
+
+/// Writes one self-verifying HDF5 file (DESIGN section 8); an older file of the name survives any failure.
+/// A parameter that is not finite is Error(nonfinite): such weights never replace good ones.
+void save_checkpoint(const std::string& path, const CheckpointParts& parts);
+
+/// A checkpoint open for reading, its hash already verified. All errors are Exit::checkpoint.
+class Checkpoint {
+ public:
+  explicit Checkpoint(const std::string& path);
+
+  const std::string& path() const { return path_; }
+  std::string config_text() const { return file_.read_text("config"); }
+  std::shared_ptr<const Tokenizer> tokenizer() const;
+  TrainingState state() const;
+  bool has_optimizer() const { return file_.has("optimizer"); }
+
+  /// Reads the values in place, tensor by tensor. Parameters that are missing, extra or of another shape are
+  /// errors that name them.
+  void load_parameters(const Module& model) const;
+  void load_optimizer(Optimizer& optimizer) const;
+
+ private:
+  std::string path_;
+  Hdf5File file_;
+};
+
+/// A model with everything that its checkpoint says about it.
+struct LoadedModel {
+  Config config;
+  std::unique_ptr<LanguageModel> model;
+  std::shared_ptr<const Tokenizer> tokenizer;
+  TrainingState state;
+};
+LoadedModel load_model(const std::string& path);
+
+}  // namespace tapestry

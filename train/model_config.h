@@ -1,0 +1,14 @@
+#pragma once
+
+#include <vector>
+
+#include "base/options.h"
+
+namespace tapestry {
+
+/// The sections that describe a model: [model] and those of all attentions.
+std::vector<const OptionSection*> model_sections();
+/// Those and [data], [optim], [train], [run]: what the config of a run or checkpoint may hold.
+std::vector<const OptionSection*> run_sections();
+
+}  // namespace tapestry

@@ -1,0 +1,51 @@
+#include "train/run_log.h"
+
+#include <cmath>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include "base/error.h"
+#include "base/options.h"
+#include "data/atomic_file.h"
+
+namespace tapestry {
+namespace {
+
+constexpr const char* kHeader =
+    "step,tokens,train_loss,valid_loss,valid_perplexity,learning_rate,grad_norm,tokens_per_second,seconds,"
+    "peak_memory_bytes\n";
+
+/// Empty where nothing was measured; "inf" and "nan" are not measured numbers and never stand in the file.
+std::string cell(double value) { return std::isnan(value) ? "" : format_value(value); }
+
+/// The header and the lines up to `last_step`; a line that a crash left unfinished has no end and is dropped.
+std::string kept_lines(const std::filesystem::path& path, int64_t last_step) {
+  std::string kept = kHeader;
+  std::ifstream file(path);
+  std::string line;
+  std::getline(file, line);
+  while (std::getline(file, line) && !file.eof()) {
+    if (std::stoll("0" + line.substr(0, line.find(','))) <= last_step) kept += line + "\n";
+  }
+  return kept;
+}
+
+}  // namespace
+
+RunLog::RunLog(const std::filesystem::path& path, int64_t last_step) : path_(path) {
+  write_file_atomically(path_.string(), kept_lines(path, last_step));
+}
+
+void RunLog::write(const LogRow& row) {
+  std::ostringstream line;
+  line << row.step << ',' << row.tokens << ',' << cell(row.train_loss) << ',' << cell(row.valid_loss) << ','
+       << cell(std::exp(row.valid_loss)) << ',' << cell(row.learning_rate) << ',' << cell(row.grad_norm)
+       << ',' << cell(row.tokens_per_second) << ',' << cell(row.seconds) << ',' << row.peak_memory_bytes
+       << '\n';
+  std::ofstream file(path_, std::ios::app);
+  file << line.str() << std::flush;
+  check(file.good(), Exit::io, "cannot write ", path_.string(), ": is the disk full?");
+}
+
+}  // namespace tapestry

@@ -1,0 +1,60 @@
+#include "train/run_setup.h"
+
+#include <set>
+
+#include "base/violations.h"
+#include "train/model_config.h"
+
+namespace tapestry {
+namespace {
+
+/// What a resumed run may do otherwise than the run that it continues.
+bool free_on_resume(const std::string& key) {
+  static const std::set<std::string> keys = {
+      "train.out",         "train.max_steps",        "train.log_every", "train.keep", "train.eval_every",
+      "train.eval_tokens", "train.checkpoint_every", "train.recompute", "data.tokens"};
+  return keys.contains(key) || key.starts_with("run.threads");
+}
+
+}  // namespace
+
+RunSetup make_run_setup(const Config& config, const TokenFile& tokens) {
+  RunSetup setup{config,
+                 config.get(model_options()),
+                 config.get(data_options()),
+                 config.get(optim_options()),
+                 config.get(train_options()),
+                 config.get(run_options())};
+  if (setup.model.vocab_size == 0) setup.model.vocab_size = tokens.vocab_size();
+  if (setup.model.n_ctx == 0) setup.model.n_ctx = setup.data.seq_len;
+  setup.config.set("model.vocab_size", format_value(setup.model.vocab_size), "the token file");
+  setup.config.set("model.n_ctx", format_value(setup.model.n_ctx), "data.seq_len");
+  check(setup.model.vocab_size >= tokens.vocab_size(), Exit::input, tokens.path(), " holds a vocabulary of ",
+        tokens.vocab_size(), " tokens, more than model.vocab_size = ", setup.model.vocab_size);
+  Violations wrong;
+  wrong.require(setup.model.positions != "learned" || setup.data.seq_len <= setup.model.n_ctx,
+                "data.seq_len = ", setup.data.seq_len,
+                " is longer than the learned positions, model.n_ctx = ", setup.model.n_ctx);
+  check_optim(setup.optim, setup.train.max_steps, wrong);
+  wrong.throw_if_any();
+  check_model_options(setup.model);
+  return setup;
+}
+
+Config resumed_config(const Config& given, const Checkpoint& checkpoint) {
+  Config config;
+  read_config_text(checkpoint.config_text(), checkpoint.path() + ": config", run_sections(), config);
+  Violations wrong;
+  for (const auto& [key, value] : given.values()) {
+    if (key.find('.') == std::string::npos) continue;
+    const Config::Value* stored = config.find(key);
+    const std::string before = stored ? stored->text : "its default";
+    wrong.require(free_on_resume(key) || before == value.text, key, " = ", value.text, " (", value.source,
+                  "), but the run to resume has ", before);
+    config.set(key, value.text, value.source);
+  }
+  wrong.throw_if_any();
+  return config;
+}
+
+}  // namespace tapestry

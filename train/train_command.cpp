@@ -1,0 +1,139 @@
+#include <cstdio>
+#include <optional>
+
+#include "base/program.h"
+#include "base/signals.h"
+#include "base/units.h"
+#include "data/loader.h"
+#include "train/commands.h"
+#include "train/mean_nll.h"
+#include "train/memory_forecast.h"
+#include "train/model_config.h"
+#include "train/run_setup.h"
+#include "train/trainer.h"
+
+namespace tapestry {
+namespace {
+
+RunFolder::Mode folder_mode(const TrainCommandOptions& options) {
+  check(!(options.resume && options.overwrite), Exit::usage, "--resume and --overwrite exclude each other");
+  if (options.resume) return RunFolder::Mode::resume;
+  return options.overwrite ? RunFolder::Mode::overwrite : RunFolder::Mode::fresh;
+}
+
+TokenFile open_tokens(const Config& config) {
+  const std::string path = config.get(data_options()).tokens;
+  check(!path.empty(), Exit::usage,
+        "data.tokens is not given: name a token file that `tapestry prepare` made");
+  return TokenFile(path);
+}
+
+Loader make_loader(const RunSetup& setup, const TokenFile& tokens) {
+  return Loader(tokens.tokens(Split::train), {.seq_len = setup.data.seq_len,
+                                              .batch_size = setup.train.batch_size,
+                                              .grad_accum = setup.train.grad_accum,
+                                              .seed = setup.run.seed});
+}
+
+void print_sizes(const RunSetup& setup, const LanguageModel& model, const TokenFile& tokens) {
+  const auto number = [](int64_t n) { return static_cast<long long>(n); };
+  const int64_t moments = setup.optim.optimizer == "adamw" ? 2 : 1;
+  const MemoryForecast memory = forecast_memory(model, setup.train.batch_size, setup.data.seq_len, moments,
+                                                setup.train.recompute == "block");
+  std::printf("model   %s parameters: %lld layers, width %lld, %s\n",
+              format_count(model.parameter_count()).c_str(), number(setup.model.n_layer),
+              number(setup.model.n_embd), format_value(setup.model.attention).c_str());
+  std::printf("data    %s tokens to train on, %s to validate on, vocabulary %lld\n",
+              format_count(tokens.tokens(Split::train)->size()).c_str(),
+              format_count(tokens.tokens(Split::valid)->size()).c_str(), number(tokens.vocab_size()));
+  std::printf("step    %lld tokens: batch_size %lld x grad_accum %lld x seq_len %lld\n",
+              number(setup.train.batch_size * setup.train.grad_accum * setup.data.seq_len),
+              number(setup.train.batch_size), number(setup.train.grad_accum), number(setup.data.seq_len));
+  std::printf("memory  about %s: parameters %s, gradients %s, optimizer %s, activations %s\n",
+              format_bytes(memory.total()).c_str(), format_bytes(memory.parameters).c_str(),
+              format_bytes(memory.gradients).c_str(), format_bytes(memory.optimizer).c_str(),
+              format_bytes(memory.activations).c_str());
+  std::fflush(stdout);
+}
+
+/// Mean NLL on the first tokens of the validation split; NaN without one, or when a signal cuts it short.
+double validation_loss(const RunSetup& setup, const LanguageModel& model, const TokenSource& valid) {
+  int64_t count = valid.size();
+  if (setup.train.eval_tokens > 0) count = std::min(count, setup.train.eval_tokens + 1);
+  if (count < 2) return LogRow::unknown;
+  const NllSum sum =
+      sum_nll(model, valid, count, {.seq_len = setup.data.seq_len, .batch_size = setup.train.batch_size},
+              [](const NllSum&) { return !stop_requested(); });
+  return sum.tokens == count - 1 ? sum.mean() : LogRow::unknown;
+}
+
+void load_initial_weights(const std::string& path, const LanguageModel& model, const TokenFile& tokens) {
+  if (path.empty()) return;
+  const Checkpoint start(path);
+  const std::string identity = start.tokenizer()->identity();
+  check(identity == tokens.tokenizer_identity(), Exit::input, tokens.path(), " was made with the tokenizer ",
+        tokens.tokenizer_identity(), ", ", path, " with ", identity);
+  start.load_parameters(model);
+}
+
+Exit train(const Config& given) {
+  const auto command = given.get(train_command_options());
+  if (command.dry_run) {
+    const TokenFile tokens = open_tokens(given);
+    const RunSetup setup = make_run_setup(given, tokens);
+    make_loader(setup, tokens);
+    print_sizes(setup, LanguageModel(setup.model, setup.config), tokens);
+    return Exit::done;
+  }
+  RunFolder folder(given.get(train_options()).out, folder_mode(command));
+  std::optional<Checkpoint> last;
+  if (command.resume) last.emplace(folder.last().string());
+  const Config config = last ? resumed_config(given, *last) : given;
+  const TokenFile tokens = open_tokens(config);
+  const RunSetup setup = make_run_setup(config, tokens);
+  const Loader loader = make_loader(setup, tokens);
+  LanguageModel model(setup.model, setup.config, {.seed = static_cast<uint64_t>(setup.run.seed)});
+  const auto optimizer = make_optimizer(setup.optim, model.parameters());
+  TrainingState state;
+  if (last) {
+    last->load_parameters(model);
+    last->load_optimizer(*optimizer);
+    state = last->state();
+    last.reset();
+    std::printf("resuming at step %lld, token %lld, epoch %.3f\n", static_cast<long long>(state.step),
+                static_cast<long long>(state.tokens), loader.epoch(state.step));
+  } else {
+    load_initial_weights(setup.train.init, model, tokens);
+  }
+  print_sizes(setup, model, tokens);
+  const std::string config_text = format_config(setup.config, run_sections());
+  write_file_atomically(folder.config().string(), config_text);
+  const auto tokenizer = tokens.tokenizer();
+  Trainer trainer({.model = model,
+                   .optimizer = *optimizer,
+                   .schedule = make_schedule(setup.optim, setup.train.max_steps),
+                   .loader = loader,
+                   .folder = folder,
+                   .validate = [&] { return validation_loss(setup, model, *tokens.tokens(Split::valid)); },
+                   .save =
+                       [&](const std::string& path, const TrainingState& now) {
+                         save_checkpoint(path, {model, *tokenizer, config_text, optimizer.get(), now});
+                       }},
+                  setup.train, setup.optim.grad_clip, setup.run.seed, std::move(state));
+  const Exit exit = trainer.run();
+  if (exit == Exit::stopped) {
+    std::printf("stopped by a signal at step %lld; go on with --resume\n",
+                static_cast<long long>(trainer.state().step));
+  }
+  return exit;
+}
+
+}  // namespace
+
+Command train_command() {
+  std::vector<const OptionSection*> sections = {&train_command_options()};
+  for (const OptionSection* section : run_sections()) sections.push_back(section);
+  return {"train", "train or fine-tune a model", sections, train};
+}
+
+}  // namespace tapestry

@@ -1,0 +1,154 @@
+#include "train/trainer.h"
+
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+
+#include "autograd/random.h"
+#include "autograd/tape.h"
+#include "base/resources.h"
+#include "base/signals.h"
+#include "base/units.h"
+#include "optim/clip.h"
+
+namespace tapestry {
+namespace {
+
+double steady_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+template <class... Values>
+std::string format(const char* pattern, Values... values) {
+  char text[128];
+  std::snprintf(text, sizeof text, pattern, values...);
+  return text;
+}
+
+/// "step   250/1000  loss 2.012 ppl 7.48  valid 1.98 ppl 7.24  lr 1.0e-03  norm 0.51  12.3 k tok/s ..."
+void print_step(const LogRow& row, int64_t max_steps, int64_t step_tokens) {
+  std::string line =
+      format("step %6lld/%lld", static_cast<long long>(row.step), static_cast<long long>(max_steps));
+  if (!std::isnan(row.train_loss))
+    line += format("  loss %.4f ppl %.2f", row.train_loss, std::exp(row.train_loss));
+  if (!std::isnan(row.valid_loss))
+    line += format("  valid %.4f ppl %.2f", row.valid_loss, std::exp(row.valid_loss));
+  if (!std::isnan(row.grad_norm)) line += format("  lr %.2e  norm %.2f", row.learning_rate, row.grad_norm);
+  if (row.tokens_per_second > 0) {
+    line += "  " + format_count(row.tokens_per_second) + " tok/s  " + format_count(row.tokens) + " tokens  " +
+            format_bytes(row.peak_memory_bytes) + "  " +
+            format_duration((max_steps - row.step) * step_tokens / row.tokens_per_second) + " left";
+  }
+  std::printf("%s\n", line.c_str());
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+Trainer::Trainer(TrainerParts parts, const TrainOptions& options, double grad_clip, uint64_t seed,
+                 TrainingState state)
+    : parts_(std::move(parts)),
+      options_(options),
+      grad_clip_(grad_clip),
+      seed_(seed),
+      state_(std::move(state)),
+      started_(steady_seconds()),
+      seconds_before_(state_.seconds),
+      logged_at_(state_.seconds),
+      tokens_at_log_(state_.tokens) {
+  parts_.model.set_recompute(options.recompute == "block");
+}
+
+Exit Trainer::run() {
+  RunLog log(parts_.folder.metrics(), state_.step - (state_.unfinished ? 1 : 0));
+  if (state_.step == 0 || state_.unfinished) after_step(log);
+  while (!finished() && !stop_requested()) {
+    step();
+    after_step(log);
+  }
+  parts_.save(parts_.folder.last(), state_);
+  return finished() && !state_.unfinished ? Exit::done : Exit::stopped;
+}
+
+void Trainer::step() {
+  const double loss = accumulate_gradients();
+  const GradientNorm norm = clip_gradient_norm(parts_.optimizer.parameters(), grad_clip_);
+  if (!std::isfinite(loss) || !norm.nonfinite.empty()) stop_nonfinite(loss, norm.nonfinite);
+  parts_.optimizer.step(parts_.schedule.learning_rate(state_.step), norm.scale);
+  parts_.optimizer.zero_grad();
+  state_.step += 1;
+  state_.tokens += step_tokens();
+  state_.since_log.add(loss * step_tokens(), step_tokens());
+  state_.grad_norm = norm.norm;
+  state_.unfinished = true;
+}
+
+double Trainer::accumulate_gradients() {
+  TokenMean mean;
+  for (int64_t micro = 0; micro < options_.grad_accum; ++micro) {
+    const Batch batch = parts_.loader.batch(state_.step, micro);
+    const Shape shape{batch.batch_size, batch.seq_len};
+    Tape tape(combine_keys(combine_keys(seed_, state_.step), micro));
+    const Tensor loss =
+        parts_.model.loss(Tensor::from(batch.tokens, shape), Tensor::from(batch.targets, shape));
+    tape.backward(loss, static_cast<double>(shape.size()) / step_tokens());
+    mean.add(loss.item() * shape.size(), shape.size());
+  }
+  return mean.mean();
+}
+
+void Trainer::stop_nonfinite(double loss, const std::string& parameter) {
+  parts_.save(parts_.folder.last(), state_);
+  fail(Exit::nonfinite, "step ", state_.step + 1, ": the loss is ", loss,
+       parameter.empty() ? "" : " and the gradient of " + parameter + " is not finite",
+       "; the state before this step is in ", parts_.folder.last().string(),
+       "; lower optim.learning_rate or raise optim.warmup_steps");
+}
+
+void Trainer::after_step(RunLog& log) {
+  const bool validate = state_.step == 0 || due(options_.eval_every) || finished();
+  const double valid_loss = validate ? validate_and_keep_best() : LogRow::unknown;
+  // Cut short by a signal: the resumed run begins with what is missing here.
+  if (validate && std::isnan(valid_loss) && stop_requested()) return;
+  if (validate || due(options_.log_every)) log_step(valid_loss, log);
+  state_.unfinished = false;
+  if (state_.step > 0 && due(options_.checkpoint_every)) save_numbered();
+}
+
+void Trainer::log_step(double valid_loss, RunLog& log) {
+  LogRow row{.step = state_.step, .tokens = state_.tokens, .valid_loss = valid_loss};
+  if (state_.since_log.tokens() > 0) {
+    row.train_loss = state_.since_log.mean();
+    row.learning_rate = parts_.schedule.learning_rate(state_.step - 1);
+    row.grad_norm = state_.grad_norm;
+  }
+  row.seconds = seconds_before_ + steady_seconds() - started_;
+  if (row.tokens > tokens_at_log_)
+    row.tokens_per_second = (row.tokens - tokens_at_log_) / (row.seconds - logged_at_);
+  row.peak_memory_bytes = peak_memory_bytes();
+  state_.since_log = {};
+  state_.seconds = row.seconds;
+  state_.history.push_back(row);
+  logged_at_ = row.seconds;
+  tokens_at_log_ = row.tokens;
+  log.write(row);
+  print_step(row, options_.max_steps, step_tokens());
+}
+
+double Trainer::validate_and_keep_best() {
+  const double loss = parts_.validate();
+  if (loss < state_.best_loss) {
+    state_.best_loss = loss;
+    state_.best_step = state_.step;
+    if (state_.step > 0) parts_.save(parts_.folder.best(), state_);
+  }
+  return loss;
+}
+
+void Trainer::save_numbered() {
+  parts_.save(parts_.folder.step(state_.step), state_);
+  parts_.save(parts_.folder.last(), state_);
+  parts_.folder.prune(options_.keep);
+}
+
+}  // namespace tapestry

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <functional>
+
+#include "data/loader.h"
+#include "layers/language_model.h"
+#include "optim/optimizer.h"
+#include "optim/schedule.h"
+#include "train/run_folder.h"
+#include "train/run_log.h"
+#include "train/train_options.h"
+#include "train/training_state.h"
+
+namespace tapestry {
+
+/// The parts of a run. The trainer owns none of them.
+struct TrainerParts {
+  LanguageModel& model;
+  Optimizer& optimizer;
+  Schedule schedule;
+  const Loader& loader;
+  RunFolder& folder;
+  /// Mean nats a token on the validation set; NaN when a signal cut it short.
+  std::function<double()> validate;
+  std::function<void(const std::string& path, const TrainingState&)> save;
+};
+
+/// Trains from `state.step` to `max_steps`: batch, loss, backward, update; logs, validates and saves as the
+/// options say.
+class Trainer {
+ public:
+  Trainer(TrainerParts parts, const TrainOptions& options, double grad_clip, uint64_t seed,
+          TrainingState state);
+
+  /// Exit::done, or Exit::stopped after a signal, both with last.h5 written. A number that is not finite is
+  /// Error(nonfinite), with the state before that step in last.h5.
+  Exit run();
+
+  /// One optimizer step. Throws before the update when the loss or a gradient is not finite.
+  void step();
+
+  const TrainingState& state() const { return state_; }
+
+ private:
+  double accumulate_gradients();
+  [[noreturn]] void stop_nonfinite(double loss, const std::string& parameter);
+  void after_step(RunLog& log);
+  void log_step(double valid_loss, RunLog& log);
+  double validate_and_keep_best();
+  void save_numbered();
+  bool due(int64_t every) const { return every > 0 && state_.step % every == 0; }
+  bool finished() const { return state_.step >= options_.max_steps; }
+  int64_t step_tokens() const { return parts_.loader.tokens_per_step(); }
+
+  TrainerParts parts_;
+  TrainOptions options_;
+  double grad_clip_;
+  uint64_t seed_;
+  TrainingState state_;
+  double started_;         // seconds on the steady clock when this process began to train
+  double seconds_before_;  // spent by earlier starts of the run
+  double logged_at_;       // seconds of the run, and its tokens, at the last logged step
+  int64_t tokens_at_log_;
+};
+
+}  // namespace tapestry
