@@ -31,10 +31,7 @@ Tensor chunk_states(const Tensor& k, const Tensor& v, int64_t n_head, int64_t ch
   const ChunkGrid grid{k.dim(0), k.dim(1), n_head, chunk};
   const int64_t d = k.dim(2) / n_head, e = v.dim(2) / n_head;
   Tensor states = Tensor::empty({grid.batch, n_head, grid.finished(), d, e}, k.dtype(), k.device());
-  Gemm product{
-      .m = d, .n = e, .k = chunk, .transpose_a = true, .alpha = scale, .lda = n_head * d, .ldb = n_head * e};
-  product.batch =
-      grid.over(grid.finished(), grid.rows(n_head * d), grid.rows(n_head * e), grid.states(d * e));
+  const Gemm product = grid.state_product(d, e, scale);
   for_float(k.dtype(), [&]<class T>(T) {
     LAUNCH(k.device(), gemm<T>(product, k.data<T>(), v.data<T>(), states.mutable_data<T>()));
   });

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 
+#include "autograd/device.h"
 #include "autograd/gemm.h"
 
 namespace tapestry {
@@ -28,7 +29,33 @@ struct ChunkGrid {
     return {Gemm::Batch{batch, a[0], b[0], c[0]}, Gemm::Batch{n_head, a[1], b[1], c[1]},
             Gemm::Batch{chunks, a[2], b[2], c[2]}};
   }
+  /// The product k^T v over the tokens of each finished chunk: k [B, T, H d], v [B, T, H e] ->
+  /// [B, H, N, d, e].
+  Gemm state_product(int64_t d, int64_t e, double scale) const {
+    return {.m = d,
+            .n = e,
+            .k = chunk,
+            .transpose_a = true,
+            .alpha = scale,
+            .lda = n_head * d,
+            .ldb = n_head * e,
+            .batch = over(finished(), rows(n_head * d), rows(n_head * e), states(d * e))};
+  }
 };
+
+/// Chunks of one length that read a state: those that are full, and a ragged last one.
+struct ChunkReaders {
+  int64_t first;  // place of its state
+  int64_t chunks;
+  int64_t tokens;  // in each of them
+};
+std::array<ChunkReaders, 2> chunk_readers(const ChunkGrid& grid);
+
+/// The gradient of the states that chunks 1..N read as y = scale q S: dS_n (+)= scale q^T dy over the tokens
+/// of chunk n, in place n - 1. q [B, T, H d], dy [B, T, H e] -> [B, H, N, d, e].
+template <class T>
+void read_gradient(const ChunkGrid& grid, Device device, int64_t d, int64_t e, double scale, const T* q,
+                   const T* dy, T* dstates, bool accumulate);
 
 namespace cpu {
 /// Zeros in rows [begin, end) of each of the matrices [rows, width].

@@ -6,23 +6,11 @@
 namespace tapestry {
 namespace {
 
-/// Chunks of one length that read: those that are full, and a ragged last one.
-struct Readers {
-  int64_t first;  // place of its state
-  int64_t chunks;
-  int64_t tokens;  // in each of them
-};
-
-std::array<Readers, 2> readers(const ChunkGrid& grid) {
-  const int64_t full = grid.tokens / grid.chunk - 1;
-  return {Readers{0, full, grid.chunk}, Readers{full, grid.finished() - full, grid.tokens % grid.chunk}};
-}
-
 /// u = scale q S (or q = scale u S^T): both operands' rows begin in chunk 1.
 template <class T>
 void read(const ChunkGrid& grid, Gemm product, const Tensor& q, const Tensor& states, Destination u) {
   const int64_t q_width = q.dim(-1), u_width = u.tensor.dim(-1), size = product.n * product.k;
-  for (const auto& [first, chunks, tokens] : readers(grid)) {
+  for (const auto& [first, chunks, tokens] : chunk_readers(grid)) {
     const int64_t start = (first + 1) * grid.chunk;
     product.m = tokens;
     product.lda = q_width;
@@ -34,21 +22,6 @@ void read(const ChunkGrid& grid, Gemm product, const Tensor& q, const Tensor& st
   }
   if (u.accumulate) return;
   LAUNCH(q.device(), zero_rows<T>(u.data<T>(), grid.batch, grid.tokens, u_width, 0, grid.chunk));
-}
-
-template <class T>
-void states_gradient(const ChunkGrid& grid, Gemm product, const Tensor& q, const Tensor& du, Destination ds) {
-  const int64_t q_width = q.dim(-1), u_width = du.dim(-1), size = product.m * product.n;
-  for (const auto& [first, chunks, tokens] : readers(grid)) {
-    const int64_t start = (first + 1) * grid.chunk;
-    product.k = tokens;
-    product.lda = q_width;
-    product.ldb = u_width;
-    product.beta = ds.beta();
-    product.batch = grid.over(chunks, grid.rows(q_width), grid.rows(u_width), grid.states(size));
-    LAUNCH(q.device(), gemm<T>(product, q.data<T>() + start * q_width, du.data<T>() + start * u_width,
-                               ds.data<T>() + first * size));
-  }
 }
 
 }  // namespace
@@ -69,8 +42,9 @@ Tensor read_states(const Tensor& q, const Tensor& states, int64_t chunk, double 
     for_float(q.dtype(), [&]<class T>(T) {
       const Gemm dq{.n = d, .k = e, .transpose_b = true, .alpha = scale};
       if (step.needs(0)) read<T>(grid, dq, du, states, step.into(0));
-      const Gemm ds{.m = d, .n = e, .transpose_a = true, .alpha = scale};
-      if (step.needs(1)) states_gradient<T>(grid, ds, q, du, step.into(1));
+      if (!step.needs(1)) return;
+      Destination ds = step.into(1);
+      read_gradient(grid, q.device(), d, e, scale, q.data<T>(), du.data<T>(), ds.data<T>(), ds.accumulate);
     });
   });
   return u;

@@ -6,6 +6,7 @@
 #include "autograd/gemm.h"
 #include "autograd/math.h"
 #include "autograd/ops/softmax_attention.h"
+#include "autograd/scratch.h"
 #include "base/parallel.h"
 
 /// What the forward and the backward kernel of softmax attention share.
@@ -24,22 +25,6 @@ struct Head {
   int64_t rows, scalars;
   Head(const AttentionShape& s, int64_t i)
       : rows((i / s.n_head * s.tokens * s.n_head + i % s.n_head) * s.head_width), scalars(i * s.tokens) {}
-};
-
-/// Buffers for the tiles of every thread, allocated once a call.
-template <class T>
-class Scratch {
- public:
-  explicit Scratch(int64_t size)
-      : size_(ceil_div(size, 16) * 16),
-        buffer_(Tensor::empty({omp_get_max_threads(), size_}, dtype_of<T>())),
-        data_(buffer_.mutable_data<T>()) {}
-  T* mine() const { return data_ + omp_get_thread_num() * size_; }
-
- private:
-  int64_t size_;
-  Tensor buffer_;
-  T* data_;
 };
 
 /// scores [queries, keys] = scale q k^T, and -inf where a key is hidden. q and k are the head's first rows.

@@ -2,6 +2,7 @@
 
 #include "base/nearest.h"
 #include "layers/attention/bsbr.h"
+#include "layers/attention/linear_attention.h"
 #include "layers/attention/sliding_window.h"
 #include "layers/attention/standard.h"
 
@@ -11,6 +12,7 @@ const std::vector<AttentionKind>& attention_kinds() {
   static const std::vector<AttentionKind> kinds = {
       standard_kind(),
       sliding_window_kind(),
+      linear_attention_kind(),
       bsbr_kind(),
   };
   return kinds;

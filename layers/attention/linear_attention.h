@@ -1,0 +1,31 @@
+#pragma once
+
+#include "layers/attention/projected_attention.h"
+
+namespace tapestry {
+
+struct LinearAttentionOptions {
+  int64_t chunk = 64;
+  std::string feature_map = "elu1";
+  bool normalise = true;
+  double eps = 1e-6;
+  double scale = 0;
+};
+const OptionTable<LinearAttentionOptions>& linear_attention_options();
+
+/// Linear attention (ATTENTION section 3): a state of fixed size in place of the past. Rotary positions are
+/// not applied: a rotation would make the positive features of elu1 negative.
+class LinearAttentionLayer : public ProjectedAttention {
+ public:
+  LinearAttentionLayer(Module& parent, const AttentionDims& dims, const LinearAttentionOptions& options);
+  Tensor operator()(const Tensor& x) const override;
+
+ private:
+  Tensor features(const Tensor& x) const;
+
+  LinearAttentionOptions options_;
+};
+
+AttentionKind linear_attention_kind();
+
+}  // namespace tapestry
