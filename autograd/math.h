@@ -9,6 +9,18 @@
 
 namespace tapestry {
 
+/// e^(x - n ln 2) for the n nearest to x / ln 2.
+TAPESTRY_HD inline float exp_fraction(float x, float n) {
+  const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;  // ln 2 in two parts
+  float p = 1.9875691e-4f;
+  p = p * r + 1.3981999e-3f;
+  p = p * r + 8.3334519e-3f;
+  p = p * r + 4.1665796e-2f;
+  p = p * r + 1.6666665e-1f;
+  p = p * r + 5.0000001e-1f;
+  return p * r * r + r + 1.0f;
+}
+
 /// e^x without branches, so that the compiler vectorises loops over it: reduction to [-ln2/2, ln2/2], a
 /// polynomial, a shifted exponent. Within 2 ulp; 0 below the smallest normal number, infinity above the
 /// largest.
@@ -16,21 +28,25 @@ TAPESTRY_HD inline float fast_exp(float x) {
   const float low = -87.3365f, high = 88.7228f;
   const float bounded = x < low ? low : (x > high ? high : x);
   const float n = std::floor(bounded * 1.44269504f + 0.5f);
-  const float r = (bounded - n * 0.693359375f) + n * 2.12194440e-4f;  // ln 2 in two parts
-  float p = 1.9875691e-4f;
-  p = p * r + 1.3981999e-3f;
-  p = p * r + 8.3334519e-3f;
-  p = p * r + 4.1665796e-2f;
-  p = p * r + 1.6666665e-1f;
-  p = p * r + 5.0000001e-1f;
-  p = p * r * r + r + 1.0f;
   // 2^n in two factors: n = 128 alone would overflow the exponent.
   const int32_t half = static_cast<int32_t>(n) >> 1;
   const int32_t rest = static_cast<int32_t>(n) - half;
-  const float y = p * std::bit_cast<float>((half + 127) << 23) * std::bit_cast<float>((rest + 127) << 23);
+  const float y = exp_fraction(bounded, n) * std::bit_cast<float>((half + 127) << 23) *
+                  std::bit_cast<float>((rest + 127) << 23);
   return x < low ? 0.0f : (x > high ? std::numeric_limits<float>::infinity() : y);
 }
 TAPESTRY_HD inline double fast_exp(double x) { return std::exp(x); }
+
+/// e^x for x <= 0 or little above, as in a softmax: about half the work of fast_exp. Within 2 ulp; 0 below
+/// the smallest normal number.
+TAPESTRY_HD inline float exp_nonpositive(float x) {
+  const float low = -87.3365f;
+  const float bounded = x < low ? low : x;
+  const float n = std::floor(bounded * 1.44269504f + 0.5f);
+  const float y = exp_fraction(bounded, n) * std::bit_cast<float>((static_cast<int32_t>(n) + 127) << 23);
+  return x < low ? 0.0f : y;
+}
+TAPESTRY_HD inline double exp_nonpositive(double x) { return std::exp(x); }
 
 /// erfc(x), the complementary error function, to 1.2e-7 of its value; the Chebyshev fit of Numerical Recipes
 /// (Press et al., section 6.2), without branches as above.

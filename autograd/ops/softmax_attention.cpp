@@ -59,6 +59,8 @@ Tensor softmax_attention(const Tensor& q, const Tensor& k, const Tensor& v, int6
 namespace cpu {
 namespace {
 
+constexpr int64_t kKeyTile = 512;
+
 /// The running softmax of a query tile: o holds sum_i exp(S_i - max) v_i so far.
 template <class T>
 struct Running {
@@ -73,11 +75,11 @@ void online_softmax(T* scores, int64_t n, int64_t row, int64_t width, const Runn
   for (int64_t i = 0; i < n; ++i) max = scores[i] > max ? scores[i] : max;
   // A tile may be hidden from a row altogether; -inf - -inf would be NaN.
   const T base = max == -std::numeric_limits<T>::infinity() ? T(0) : max;
-  const T keep = fast_exp(running.max[row] - base);
+  const T keep = exp_nonpositive(running.max[row] - base);
   T sum = 0;
 #pragma omp simd reduction(+ : sum)
   for (int64_t i = 0; i < n; ++i) {
-    scores[i] = fast_exp(scores[i] - base);
+    scores[i] = exp_nonpositive(scores[i] - base);
     sum += scores[i];
   }
   running.max[row] = max;
@@ -106,7 +108,8 @@ void forward_tile(const AttentionShape& s, const T* q, const T* k, const T* v, R
   std::fill(running.sum, running.sum + rows, T(0));
   std::fill(running.o, running.o + rows * d, T(0));
   for_key_tiles(s.visible, queries, [&](Range keys) {
-    score_tile(s, q, k, queries, keys, scores);
+    score_tile(s, q + queries.begin * s.width(), k + keys.begin * s.width(), s.width(), queries, keys,
+               scores);
     for (int64_t row = 0; row < rows; ++row)
       online_softmax(scores + row * keys.size(), keys.size(), row, d, running);
     gemm<T>({.m = rows, .n = d, .k = keys.size(), .beta = 1, .ldb = s.width()}, scores,

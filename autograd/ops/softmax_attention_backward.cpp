@@ -10,6 +10,13 @@ constexpr int64_t kJobs = 16;
 constexpr int64_t kMaxPieces = 8;
 constexpr int64_t kMinPieceTiles = 2;
 
+constexpr int64_t kMaxKeyTile = 256;
+/// Keys a tile: many where all of the past is visible, few where more of a tile would be hidden than seen.
+int64_t key_tile(const Visible& visible) {
+  const int64_t span = visible.reach + std::min(visible.chunk, kMaxKeyTile);
+  return span <= 64 ? 64 : span <= kMaxKeyTile ? 128 : kMaxKeyTile;
+}
+
 /// to (+)= from, n numbers.
 template <class T>
 void put(const T* from, T* to, int64_t n, bool accumulate) {
@@ -19,6 +26,11 @@ void put(const T* from, T* to, int64_t n, bool accumulate) {
   } else {
     std::copy(from, from + n, to);
   }
+}
+
+template <class T>
+void copy_rows(const T* from, int64_t ld_from, T* to, int64_t ld_to, int64_t rows, int64_t n) {
+  for (int64_t i = 0; i < rows; ++i) std::copy_n(from + i * ld_from, n, to + i * ld_to);
 }
 
 /// A piece of a head's keys, and the queries that see any of it. dq of those queries, summed over the piece,
@@ -32,8 +44,8 @@ struct Piece {
 /// number of threads, and so do the sums.
 std::vector<Piece> pieces_of(const AttentionShape& s) {
   const int64_t wanted = std::min(ceil_div(kJobs, s.batch * s.n_head), kMaxPieces);
-  const int64_t tiles = ceil_div(s.tokens, kKeyTile);
-  const int64_t keys = std::max(ceil_div(tiles, wanted), kMinPieceTiles) * kKeyTile;
+  const int64_t tiles = ceil_div(s.tokens, kMaxKeyTile);
+  const int64_t keys = std::max(ceil_div(tiles, wanted), kMinPieceTiles) * kMaxKeyTile;
   std::vector<Piece> pieces;
   int64_t row = 0;
   for (int64_t begin = 0; begin < s.tokens; begin += keys) {
@@ -63,7 +75,7 @@ void softmax_gradient(const AttentionShape& s, const HeadGradient<T>& head, Rang
     const T lse = head.lse[t], D = head.D[t];
 #pragma omp simd
     for (int64_t i = 0; i < n; ++i) {
-      scores[i] = fast_exp(scores[i] - lse);
+      scores[i] = exp_nonpositive(scores[i] - lse);
       dp[i] = scale * scores[i] * (dp[i] - D);
     }
   }
@@ -74,22 +86,23 @@ template <class T>
 void backward_tile(const AttentionShape& s, const HeadGradient<T>& head, Range keys, T* dq, int64_t first,
                    T* scratch) {
   const int64_t d = s.head_width, ld = s.width();
-  T *scores = scratch, *dp = scores + kQueryTile * kKeyTile, *dk = dp + kQueryTile * kKeyTile,
-    *dv = dk + kKeyTile * d;
-  std::fill(dk, dk + 2 * kKeyTile * d, T(0));
+  T *scores = scratch, *dp = scores + kQueryTile * kMaxKeyTile, *dk = dp + kQueryTile * kMaxKeyTile,
+    *dv = dk + kMaxKeyTile * d, *k = dv + kMaxKeyTile * d, *v = k + kMaxKeyTile * d;
+  copy_rows(head.k + keys.begin * ld, ld, k, d, keys.size(), d);
+  copy_rows(head.v + keys.begin * ld, ld, v, d, keys.size(), d);
+  std::fill(dk, dk + 2 * kMaxKeyTile * d, T(0));
   const int64_t end = std::min(s.visible.end(keys.end - 1), s.tokens);
   for (int64_t t = keys.begin; t < end; t += kQueryTile) {
     const Range queries{t, std::min(t + kQueryTile, end)};
     const Range seen{keys.begin, std::min(keys.end, queries.end)};
     const int64_t m = queries.size(), n = seen.size();
-    const T *q = head.q + t * ld, *k = head.k + keys.begin * ld, *v = head.v + keys.begin * ld,
-            *dout = head.dout + t * ld;
-    score_tile(s, head.q, head.k, queries, seen, scores);
-    gemm<T>({.m = m, .n = n, .k = d, .transpose_b = true, .lda = ld, .ldb = ld}, dout, v, dp);
+    const T *q = head.q + t * ld, *dout = head.dout + t * ld;
+    score_tile(s, q, k, d, queries, seen, scores);
+    gemm<T>({.m = m, .n = n, .k = d, .transpose_b = true, .lda = ld}, dout, v, dp);
     softmax_gradient(s, head, queries, n, scores, dp);
     gemm<T>({.m = n, .n = d, .k = m, .transpose_a = true, .beta = 1, .ldb = ld}, scores, dout, dv);
     gemm<T>({.m = n, .n = d, .k = m, .transpose_a = true, .beta = 1, .ldb = ld}, dp, q, dk);
-    gemm<T>({.m = m, .n = d, .k = n, .beta = 1, .ldb = ld}, dp, k, dq + (t - first) * d);
+    gemm<T>({.m = m, .n = d, .k = n, .beta = 1}, dp, k, dq + (t - first) * d);
   }
   for (int64_t i = 0; i < keys.size(); ++i) {
     put(dk + i * d, head.dk + (keys.begin + i) * ld, d, head.accumulate);
@@ -101,10 +114,11 @@ template <class T>
 void backward_piece(const AttentionShape& s, const HeadGradient<T>& head, const Piece& piece, T* dq,
                     T* scratch) {
   std::fill(dq, dq + piece.queries.size() * s.head_width, T(0));
+  const int64_t tile = key_tile(s.visible);
   int64_t begin = piece.keys.begin;
   while (begin < piece.keys.end) {
     // Tiles end at the last sink, whose queries are all later ones.
-    int64_t end = std::min((begin / kKeyTile + 1) * kKeyTile, piece.keys.end);
+    int64_t end = std::min((begin / tile + 1) * tile, piece.keys.end);
     if (begin < s.visible.sink) end = std::min(end, s.visible.sink);
     backward_tile(s, head, {begin, end}, dq, piece.queries.begin, scratch);
     begin = end;
@@ -131,7 +145,7 @@ void softmax_attention_backward(const AttentionShape& s, const T* q, const T* k,
   if (pieces.empty()) return;
   const int64_t heads = s.batch * s.n_head, count = static_cast<int64_t>(pieces.size()), d = s.head_width;
   const int64_t rows = pieces.back().row + pieces.back().queries.size();
-  const Scratch<T> scratch(2 * kQueryTile * kKeyTile + 2 * kKeyTile * d);
+  const Scratch<T> scratch(2 * kMaxKeyTile * (kQueryTile + 2 * d));
   Tensor partial_sums = Tensor::empty({heads, rows, d}, dtype_of<T>());
   T* partial = partial_sums.mutable_data<T>();
   parallel_jobs(heads * count, [&](int64_t job) {

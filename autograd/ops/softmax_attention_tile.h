@@ -13,7 +13,6 @@
 namespace tapestry::cpu {
 
 constexpr int64_t kQueryTile = 64;
-constexpr int64_t kKeyTile = 256;
 
 struct Range {
   int64_t begin = 0, end = 0;
@@ -27,17 +26,19 @@ struct Head {
       : rows((i / s.n_head * s.tokens * s.n_head + i % s.n_head) * s.head_width), scalars(i * s.tokens) {}
 };
 
-/// scores [queries, keys] = scale q k^T, and -inf where a key is hidden. q and k are the head's first rows.
+/// scores [queries, keys] = scale q k^T, and -inf where a key is hidden. q and k are the first rows of the
+/// tile, those of k `ldk` apart.
 template <class T>
-void score_tile(const AttentionShape& s, const T* q, const T* k, Range queries, Range keys, T* scores) {
+void score_tile(const AttentionShape& s, const T* q, const T* k, int64_t ldk, Range queries, Range keys,
+                T* scores) {
   gemm<T>({.m = queries.size(),
            .n = keys.size(),
            .k = s.head_width,
            .transpose_b = true,
            .alpha = s.scale,
            .lda = s.width(),
-           .ldb = s.width()},
-          q + queries.begin * s.width(), k + keys.begin * s.width(), scores);
+           .ldb = ldk},
+          q, k, scores);
   for (int64_t t = queries.begin; t < queries.end; ++t, scores += keys.size()) {
     const auto hide = [&](int64_t begin, int64_t end) {
       begin = std::clamp(begin, keys.begin, keys.end);

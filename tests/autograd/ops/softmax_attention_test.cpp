@@ -58,7 +58,7 @@ OpCase shared_case() {
   return result;
 }
 
-// Lengths on both sides of the tiles, which hold 64 queries and 256 keys.
+// Lengths on both sides of the tiles, which hold 64 queries and 256 or 512 keys.
 std::vector<OpCase> cases() {
   return {
       attention_case("attention_one_token", {2, 1, 6}, 3, {}),
@@ -71,7 +71,7 @@ std::vector<OpCase> cases() {
       attention_case("attention_chunk", {2, 100, 8}, 2, {.chunk = 16, .reach = 0}),
       attention_case("attention_chunk_overlap", {1, 300, 4}, 1, {.chunk = 48, .reach = 30, .sink = 7}),
       // The first tile of keys is hidden from some rows of a tile of queries.
-      attention_case("attention_chunk_starts_in_tile", {1, 330, 4}, 1, {.chunk = 300, .reach = 0}),
+      attention_case("attention_chunk_starts_in_tile", {1, 620, 4}, 1, {.chunk = 600, .reach = 0}),
       shared_case(), attention_case("attention_chunk_longer", {1, 70, 4}, 1, {.chunk = 1000, .reach = 0})};
 }
 

@@ -58,5 +58,11 @@ TEST(FastExp, IsWithinTwoUlpAndExactAtTheEnds) {
   EXPECT_TRUE(std::isnan(fast_exp(NAN)));
 }
 
+TEST(ExpNonpositive, HasTheBitsOfFastExp) {
+  for (float x = -88; x < 1; x += 0.00371f) ASSERT_EQ(exp_nonpositive(x), fast_exp(x)) << x;
+  EXPECT_EQ(exp_nonpositive(-INFINITY), 0.0f);
+  EXPECT_TRUE(std::isnan(exp_nonpositive(NAN)));
+}
+
 }  // namespace
 }  // namespace tapestry::test
