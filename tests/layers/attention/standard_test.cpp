@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "autograd/ops/linear.h"
+#include "autograd/ops/rotary.h"
 #include "layers/attention/sliding_window.h"
 #include "tests/layers/attention/variants.h"
 #include "tests/support/expect_error.h"
@@ -67,6 +69,18 @@ TEST(SlidingWindow, OfOneTokenIsItsValue) {
   EXPECT_LE(difference((*layer)(x).values<double>(),
                        times(times(in, parameters[2].parameter), parameters[3].parameter)),
             1e-12);
+}
+
+TEST(StandardAttention, RotaryTurnsQueriesAndKeysOnly) {
+  Module root(ModuleContext{.dtype = DType::float64});
+  const auto layer =
+      make(root, {.n_embd = 8, .n_head = 2, .rotary = true, .init_std = 0.5, .out_init_std = 0.5});
+  const std::vector<NamedParameter> weights = layer->parameters();
+  const Tensor x = random_tensor({2, 20, 8}, 3);
+  const auto projected = [&](size_t i, const Tensor& in) { return linear(in, weights.at(i).parameter); };
+  const Tensor o =
+      softmax_attention(rotary(projected(0, x), 2), rotary(projected(1, x), 2), projected(2, x), 2, 0.5);
+  EXPECT_LE(difference((*layer)(x).values<double>(), projected(3, o).values<double>()), 1e-12);
 }
 
 TEST(StandardAttention, HasTheParametersOfItsProjections) {

@@ -12,6 +12,8 @@ constexpr AttentionDims kRotary{.n_embd = 12, .n_head = 3, .rotary = true};
 std::vector<Variant> more_variants() {
   return {
       {"standard", "scale_and_bias", {{"scale", "1.3"}}, kBias},
+      {"standard", "rotary", {}, kRotary},
+      {"sliding_window", "rotary", {{"window", "5"}, {"sink", "2"}}, kRotary, 5},
       {"sliding_window", "sink", {{"window", "5"}, {"sink", "3"}}, kBias, 5},
       {"sliding_window", "window_of_one", {{"window", "1"}}},
       {"sliding_window",
