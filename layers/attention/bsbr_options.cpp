@@ -1,5 +1,6 @@
 #include "layers/attention/bsbr_options.h"
 
+#include <algorithm>
 #include <limits>
 
 namespace tapestry {
@@ -55,6 +56,17 @@ int64_t BsbrOptions::retrieved() const {
   int64_t count = 0;
   parse_value(topk, at_least(0), count);
   return count;
+}
+
+double BsbrOptions::keys_read_share(int64_t tokens) const {
+  const int64_t retrieved_keys = std::min(retrieved(), tokens / chunk) * chunk;
+  double read = 0, all = 0;
+  for (int64_t t = 0; t < tokens; ++t) {
+    const int64_t remote = std::max<int64_t>(t / chunk * chunk - overlap - sink, 0);
+    read += static_cast<double>(t + 1 - remote + std::min(remote, retrieved_keys));
+    all += static_cast<double>(t + 1);
+  }
+  return read / all;
 }
 
 bool BsbrOptions::state_means() const {

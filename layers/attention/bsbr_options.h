@@ -29,6 +29,9 @@ struct BsbrOptions {
   bool reads_tokens() const { return read == "tokens"; }
   /// Chunks retrieved at a time, at most; 0: local attention only.
   int64_t retrieved() const;
+  /// Share of the causal pairs of query and key that read = tokens scores in a sequence of `tokens`; a
+  /// retrieved chunk that is partly local counts as whole, where there are as many keys to retrieve.
+  double keys_read_share(int64_t tokens) const;
   bool state_means() const;
   bool gated() const;
 };

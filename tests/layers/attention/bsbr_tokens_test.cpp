@@ -109,6 +109,18 @@ TEST(BsbrTokens, TheLearnedGainStartsAtOneAndMayReachZero) {
   EXPECT_LE(difference(layer(input()), off), 1e-14);
 }
 
+TEST(BsbrTokens, ShareOfKeysRead) {
+  BsbrOptions options = tokens_options();
+  options.chunk = 2;
+  options.topk = "1";
+  // Keys read by tokens 0 to 6: 1, 2, then a chunk and what is local, 3, 4, 3, 4, 3 of 1 + ... + 7.
+  EXPECT_NEAR(options.keys_read_share(7), 20.0 / 28, 1e-12);
+  options.sink = 2;  // chunk 0 is local now: 1, 2, 3, 4, 5, 6, 5
+  EXPECT_NEAR(options.keys_read_share(7), 26.0 / 28, 1e-12);
+  options.topk = "all";
+  EXPECT_EQ(options.keys_read_share(7), 1);
+}
+
 TEST(BsbrTokens, TheScoreBiasTrainsRetrieval) {
   BsbrOptions options = tokens_options();
   options.score_bias = "head";
