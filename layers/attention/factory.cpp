@@ -2,6 +2,8 @@
 
 #include "base/nearest.h"
 #include "layers/attention/bsbr.h"
+#include "layers/attention/gau.h"
+#include "layers/attention/hopfield.h"
 #include "layers/attention/linear_attention.h"
 #include "layers/attention/sliding_window.h"
 #include "layers/attention/standard.h"
@@ -14,6 +16,8 @@ const std::vector<AttentionKind>& attention_kinds() {
       sliding_window_kind(),
       linear_attention_kind(),
       bsbr_kind(),
+      hopfield_kind(),
+      gau_kind(),
   };
   return kinds;
 }

@@ -66,6 +66,20 @@ std::vector<Variant> more_variants() {
        {{"read", "state"}, {"chunk", "8"}, {"feature_map", "softmax"}, {"read_norm", "rms"}}},
       {"bsbr", "state_single_tokens", {{"read", "state"}, {"chunk", "1"}}, kDims, 1},
       {"bsbr", "local", {{"topk", "0"}, {"chunk", "8"}, {"overlap", "3"}}},
+      {"hopfield", "three_steps", {{"steps", "3"}}, kBias},
+      {"hopfield",
+       "norms_over_heads",
+       {{"steps", "2"}, {"norm_input", "false"}, {"norm_hopfield", "true"}, {"beta", "0.8"}}},
+      {"hopfield", "rotary", {{"steps", "2"}}, kRotary},
+      {"hopfield", "fixed_beta", {{"steps", "2"}, {"beta_learn", "false"}}},
+      {"gau",
+       "scales_and_bias",
+       {{"chunk", "5"}, {"e", "10"}, {"quad_scale", "0.02"}, {"lin_scale", "0.1"}, {"rel_bias", "false"}},
+       kBias,
+       5},
+      {"gau", "rotary", {{"chunk", "8"}}, kRotary},
+      {"gau", "chunk_of_one", {{"chunk", "1"}}, kDims, 1},
+      {"gau", "quadratic", {{"chunk", "1000"}, {"quad_scale", "0.05"}}},
   };
 }
 

@@ -1,0 +1,63 @@
+#include "layers/attention/hopfield.h"
+
+#include "autograd/ops/scale_heads.h"
+#include "layers/attention/factory.h"
+
+namespace tapestry {
+namespace {
+
+Tensor normalised(const std::optional<LayerNorm>& norm, const Tensor& x) { return norm ? (*norm)(x) : x; }
+
+}  // namespace
+
+const OptionTable<HopfieldOptions>& hopfield_options() {
+  static const auto table =
+      OptionTable<HopfieldOptions>("hopfield", "Hopfield network: softmax attention whose query is iterated")
+          .add("steps", &HopfieldOptions::steps, "softmax associations; 1 is a single look-up", at_least(1))
+          .add("beta_learn", &HopfieldOptions::beta_learn, "learn beta, one a head")
+          .add("beta", &HopfieldOptions::beta,
+               "inverse temperature, or where it starts; 0: 1 / sqrt(head width)", at_least(0))
+          .add("norm_input", &HopfieldOptions::norm_input,
+               "layer norms of their own before the projections q, k and v")
+          .add("norm_hopfield", &HopfieldOptions::norm_hopfield,
+               "one layer norm over each head of q and k, after the projections")
+          .add("ln_eps", &HopfieldOptions::ln_eps, "epsilon of the layer norms", above(0))
+          .per_layer();
+  return table;
+}
+
+Hopfield::Hopfield(Module& parent, const AttentionDims& dims, const HopfieldOptions& options)
+    : ProjectedAttention(parent, dims), options_(options) {
+  const auto add_norm = [&](std::optional<LayerNorm>& norm, const char* name, int64_t width) {
+    norm.emplace(*this, name, width, true, options.ln_eps);
+  };
+  if (options.norm_input) {
+    add_norm(norm_state_, "norm_state", dims.n_embd);
+    add_norm(norm_stored_, "norm_stored", dims.n_embd);
+    add_norm(norm_projected_, "norm_projected", dims.n_embd);
+  }
+  if (options.norm_hopfield) add_norm(norm_hopfield_, "norm_hopfield", head_width());
+  if (options.beta_learn)
+    beta_ = add_parameter("beta", {n_head()}, Init::constant(scale_or_default(options.beta)));
+}
+
+Tensor Hopfield::operator()(const Tensor& x) const {
+  const Tensor state = normalised(norm_hopfield_, q_(normalised(norm_state_, x)));
+  const Tensor stored = normalised(norm_hopfield_, k_(normalised(norm_stored_, x)));
+  const Tensor projected = v_(normalised(norm_projected_, x));
+  return out_(associate(positioned(state), positioned(stored), projected));
+}
+
+Tensor Hopfield::associate(Tensor state, const Tensor& stored, const Tensor& projected) const {
+  const bool learned = beta_.defined();
+  const double scale = learned ? 1 : scale_or_default(options_.beta);
+  for (int64_t step = 1; step <= options_.steps; ++step) {
+    const Tensor query = learned ? scale_heads(state, beta_) : state;
+    state = softmax_attention(query, stored, step < options_.steps ? stored : projected, n_head(), scale);
+  }
+  return state;
+}
+
+AttentionKind hopfield_kind() { return kind_from<Hopfield>(hopfield_options()); }
+
+}  // namespace tapestry
