@@ -26,10 +26,10 @@ AttentionDims attention_dims(const ModelOptions& options) {
 
 Block::Block(Module& parent, const ModelOptions& options, const Config& config, int64_t layer)
     : Module(parent, join("blocks.", layer)),
-      norm_1_(*this, "norm_1", options.n_embd, options.bias),
+      norm_1_(*this, "norm_1", options.n_embd, options.bias, options.norm_eps),
       attention_(
           attention_kind(options.attention_of(layer)).make(*this, attention_dims(options), config, layer)),
-      norm_2_(*this, "norm_2", options.n_embd, options.bias),
+      norm_2_(*this, "norm_2", options.n_embd, options.bias, options.norm_eps),
       mlp_(*this, "mlp", options.n_embd, options.inner(),
            {options.activation == "gelu_exact", options.bias, kInitStd, residual_init_std(options)}),
       dropout_(options.dropout) {}

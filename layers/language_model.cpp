@@ -23,7 +23,7 @@ LanguageModel::LanguageModel(const ModelOptions& options, const Config& config, 
       embedding_(*this, "embedding", options.vocab_size, options.n_embd),
       positions_(learned_positions()),
       blocks_(make_blocks(config)),
-      final_norm_(*this, "final_norm", options.n_embd, options.bias),
+      final_norm_(*this, "final_norm", options.n_embd, options.bias, options.norm_eps),
       output_(own_output()) {}
 
 Parameter LanguageModel::learned_positions() {

@@ -22,6 +22,7 @@ const OptionTable<ModelOptions>& model_options() {
                one_of({"gelu", "gelu_exact"}))
           .add("dropout", &M::dropout, "share of activations dropped in training", between(0, 0.99))
           .add("bias", &M::bias, "biases in the linear layers and layer norms")
+          .add("norm_eps", &M::norm_eps, "added to the variance in the layer norms", above(0))
           .add("tie_embeddings", &M::tie_embeddings, "the output projection shares the token embedding");
   return table;
 }

@@ -21,6 +21,7 @@ struct ModelOptions {
   std::string activation = "gelu";
   double dropout = 0;
   bool bias = true;
+  double norm_eps = 1e-5;
   bool tie_embeddings = true;
 
   int64_t inner() const { return n_inner > 0 ? n_inner : 4 * n_embd; }

@@ -1,6 +1,7 @@
 #include "layers/module.h"
 
 #include "autograd/random.h"
+#include "base/parallel.h"
 
 namespace tapestry {
 namespace {
@@ -10,6 +11,16 @@ uint64_t hash_of(const std::string& text) {
   uint64_t hash = 0xCBF29CE484222325u;
   for (unsigned char c : text) hash = (hash ^ c) * 0x100000001B3u;
   return hash;
+}
+
+void fill_normal(Tensor& value, const Init& init, uint64_t key) {
+  for_float(value.dtype(), [&]<class T>(T) {
+    T* values = value.mutable_data<T>();
+    parallel_for(value.size(), 1 << 14, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i)
+        values[i] = static_cast<T>(init.mean + init.deviation * random_normal(key, i));
+    });
+  });
 }
 
 }  // namespace
@@ -42,12 +53,9 @@ int64_t Module::parameter_count() const {
 }
 
 Parameter Module::add_parameter(const std::string& name, Shape shape, Init init) {
-  std::vector<double> values(shape.size(), init.mean);
-  if (init.deviation != 0) {
-    const uint64_t key = combine_keys(context_.seed, hash_of(path_of(name)));
-    for (size_t i = 0; i < values.size(); ++i) values[i] += init.deviation * random_normal(key, i);
-  }
-  Parameter parameter(Tensor::from(values, shape).to(context_.dtype));
+  Tensor value = Tensor::full(shape, init.mean, context_.dtype);
+  if (init.deviation != 0) fill_normal(value, init, combine_keys(context_.seed, hash_of(path_of(name))));
+  Parameter parameter(value);
   entries_.push_back({name, parameter, nullptr});
   return parameter;
 }
