@@ -3,9 +3,9 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <iostream>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/units.h"
 
@@ -14,10 +14,7 @@ namespace tapestry {
 ProgressTarget ProgressTarget::standard_error() {
   winsize size{};
   const bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
-  const auto seconds = [] {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-  };
-  return {&std::cerr, isatty(STDERR_FILENO) == 1, known ? size.ws_col : 80, seconds};
+  return {&std::cerr, isatty(STDERR_FILENO) == 1, known ? size.ws_col : 80, steady_seconds};
 }
 
 Progress::Progress(std::string what, int64_t total, std::string unit, int64_t start, ProgressTarget target)

@@ -112,4 +112,12 @@ int64_t peak_memory_bytes() {
   return usage.ru_maxrss * int64_t{1024};
 }
 
+void reset_peak_memory() { std::ofstream("/proc/self/clear_refs") << "5"; }
+
+int64_t page_faults() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_minflt + usage.ru_majflt;
+}
+
 }  // namespace tapestry

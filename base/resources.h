@@ -12,5 +12,10 @@ int64_t available_memory_bytes();
 
 /// The most memory that this process has ever had resident, in bytes.
 int64_t peak_memory_bytes();
+/// Makes that the memory resident now, where the system allows it.
+void reset_peak_memory();
+
+/// Pages that the system has had to provide to this process so far.
+int64_t page_faults();
 
 }  // namespace tapestry

@@ -4,6 +4,7 @@
 
 namespace tapestry {
 
+Command bench_command();
 Command eval_command();
 Command generate_command();
 

@@ -1,11 +1,11 @@
 #include "train/trainer.h"
 
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 
 #include "autograd/random.h"
 #include "autograd/tape.h"
+#include "base/clock.h"
 #include "base/resources.h"
 #include "base/signals.h"
 #include "base/units.h"
@@ -13,10 +13,6 @@
 
 namespace tapestry {
 namespace {
-
-double steady_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 template <class... Values>
 std::string format(const char* pattern, Values... values) {

@@ -162,20 +162,12 @@ double softmax_row(T* row, int32_t target, int64_t n, bool gradient, double unit
   return std::log(sum) - at_target;
 }
 
-/// Rows whose logits are held at one time. Every block reads W twice and adds to dW once: at GPT-2's size,
-/// 654 rows run at the rate of the bare products, 163 at four fifths of it.
-template <class T>
-int64_t rows_per_block(int64_t rows, int64_t v) {
-  constexpr int64_t bytes = int64_t{128} << 20;
-  return std::clamp<int64_t>(bytes / (v * sizeof(T)), 16, rows);
-}
-
 }  // namespace
 
 template <class T>
 void cross_entropy(const T* x, const T* w, const int32_t* targets, double* nll, T* dx, T* dw, double unit,
                    int64_t rows, int64_t c, int64_t v) {
-  const int64_t block = rows_per_block<T>(rows, v);
+  const int64_t block = logit_rows<T>(rows, v);
   const bool gradient = dx != nullptr || dw != nullptr;
   Storage memory(Device::cpu(), block * v * sizeof(T));
   T* logits = static_cast<T*>(memory.mutable_data());

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "eval/step_flops.h"
+#include "optim/optim_options.h"
+
+namespace tapestry {
+
+/// What is measured, how often.
+struct BenchPlan {
+  int64_t warmup = 1;  // at least 1: memory is measured there
+  int64_t repeats = 5;
+  uint64_t seed = 0;
+  OptimOptions optim = {};
+  std::function<void()> after_run = {};  // called after every run, warm-up included
+};
+
+/// The figures of one model at one shape. Times are medians over the repeats. A run is a forward pass to the
+/// loss or, in training, a whole step: forward, backward, clipping, update.
+struct BenchFigures {
+  double seconds = 0;
+  double fastest_seconds = 0;
+  int64_t page_faults = 0;                // of the repeats' median run
+  int64_t peak_bytes = 0;                 // most pool memory in use: weights, gradients, optimizer, run
+  int64_t run_bytes = 0;                  // of those, what is free again after the run
+  int64_t saved_bytes = 0;                // what the tape holds after forward
+  int64_t peak_resident_bytes = 0;        // of the process
+  double product_flops = 0;               // of the linear layers
+  std::optional<double> attention_flops;  // of the attentions' cores, where their cost is known
+  double product_seconds = 0;             // the same products alone, run after every repeat
+  double fastest_product_seconds = 0;
+
+  /// The rate of the run's multiplications as a share of the rate of bare products; medians of both.
+  std::optional<double> gemm_share() const;
+  std::optional<double> fastest_gemm_share() const;
+};
+
+BenchFigures bench(const ModelOptions& model, const Config& config, const StepShape& shape,
+                   const BenchPlan& plan);
+
+double median(std::vector<double> values);
+
+/// The slope of log y over log x by least squares: y ~ x^slope. NaN with fewer than two different x.
+double fitted_exponent(const std::vector<double>& x, const std::vector<double>& y);
+
+}  // namespace tapestry

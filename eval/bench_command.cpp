@@ -1,0 +1,166 @@
+#include <omp.h>
+
+#include <algorithm>
+
+#include "base/progress.h"
+#include "base/report.h"
+#include "base/run_options.h"
+#include "base/signals.h"
+#include "base/violations.h"
+#include "eval/bench.h"
+#include "eval/commands.h"
+#include "layers/attention/attention.h"
+#include "train/model_config.h"
+
+namespace tapestry {
+namespace {
+
+struct BenchOptions {
+  std::string mode = "train";
+  std::vector<std::string> attention;
+  std::vector<std::string> seq_len = {"1024"};
+  int64_t batch_size = 1;
+  int64_t batch_tokens = 0;
+  int64_t repeats = 5;
+  int64_t warmup = 1;
+};
+
+const OptionTable<BenchOptions>& bench_options() {
+  using B = BenchOptions;
+  static const OptionTable<B> table =
+      OptionTable<B>("", "bench")
+          .add("mode", &B::mode,
+               "forward: to the loss; train: a whole step with backward, clipping and update",
+               one_of({"forward", "train"}))
+          .add("attention", &B::attention, "attentions, each for all layers in turn; none: model.attention")
+          .add("seq-len", &B::seq_len, "lengths of the sequences")
+          .add("batch-size", &B::batch_size, "sequences at a time", at_least(1))
+          .add("batch-tokens", &B::batch_tokens,
+               "tokens at a time in place of sequences; 0: batch-size counts", at_least(0))
+          .add("repeats", &B::repeats, "timed runs of each attention and length", at_least(1))
+          .add("warmup", &B::warmup, "runs before those", at_least(1));
+  return table;
+}
+
+/// One line of the table.
+struct Case {
+  std::string name;
+  ModelOptions model;
+  StepShape shape;
+};
+
+StepShape shape_of(const BenchOptions& options, const std::string& length) {
+  StepShape shape{.batch_size = options.batch_size, .training = options.mode == "train"};
+  try {
+    parse_value(length, at_least(1), shape.seq_len);
+  } catch (const Error& error) {
+    fail(Exit::usage, "--seq-len ", length, ": ", error.what());
+  }
+  if (options.batch_tokens > 0) {
+    shape.batch_size = options.batch_tokens / shape.seq_len;
+    check(shape.batch_size >= 1, Exit::usage, "--seq-len ", length, " is more than --batch-tokens ",
+          options.batch_tokens);
+  }
+  return shape;
+}
+
+std::vector<Case> cases_of(const BenchOptions& options, ModelOptions model) {
+  std::vector<StepShape> shapes;
+  int64_t longest = 0;
+  for (const std::string& length : options.seq_len) {
+    shapes.push_back(shape_of(options, length));
+    longest = std::max(longest, shapes.back().seq_len);
+  }
+  if (model.n_ctx == 0) model.n_ctx = longest;
+  check(model.positions != "learned" || longest <= model.n_ctx, Exit::usage, "--seq-len ", longest,
+        " is longer than the learned positions, model.n_ctx = ", model.n_ctx);
+  std::vector<std::vector<std::string>> attentions;
+  for (const std::string& name : options.attention) attentions.push_back({name});
+  if (attentions.empty()) attentions.push_back(model.attention);
+  std::vector<Case> cases;
+  for (const auto& attention : attentions) {
+    model.attention = attention;
+    check_model_options(model);
+    for (const StepShape& shape : shapes) cases.push_back({format_value(attention), model, shape});
+  }
+  return cases;
+}
+
+Figure optional_figure(const std::optional<double>& value) { return value ? Figure(*value) : Figure(); }
+
+void add_row(Report::Table& table, const Case& c, const BenchFigures& f) {
+  const double tokens = static_cast<double>(c.shape.tokens());
+  table.row({c.name, c.shape.seq_len, c.shape.batch_size, f.seconds, f.fastest_seconds, tokens / f.seconds,
+             optional_figure(f.gemm_share()), optional_figure(f.fastest_gemm_share()),
+             f.product_flops / f.product_seconds / 1e9, f.product_flops / 1e9,
+             f.attention_flops ? Figure(*f.attention_flops / 1e9) : Figure(), f.peak_bytes, f.run_bytes,
+             f.saved_bytes, f.peak_resident_bytes, f.page_faults});
+}
+
+/// One row for each attention: time and memory of one sequence over its length.
+void add_exponents(Report& report, const std::vector<Case>& cases, const std::vector<BenchFigures>& figures) {
+  auto& table = report.table("exponents", {"attention", "time", "memory"});
+  for (size_t begin = 0, end = 0; begin < cases.size(); begin = end) {
+    std::vector<double> lengths, seconds, bytes;
+    for (end = begin; end < cases.size() && cases[end].name == cases[begin].name; ++end) {
+      const double batch = static_cast<double>(cases[end].shape.batch_size);
+      lengths.push_back(static_cast<double>(cases[end].shape.seq_len));
+      seconds.push_back(figures[end].seconds / batch);
+      bytes.push_back(static_cast<double>(figures[end].run_bytes) / batch);
+    }
+    table.row({cases[begin].name, fitted_exponent(lengths, seconds), fitted_exponent(lengths, bytes)});
+  }
+}
+
+Report report_of(const BenchOptions& options, const Config& config, const std::vector<Case>& cases,
+                 const std::vector<BenchFigures>& figures) {
+  const ModelOptions& model = cases.front().model;
+  Report report;
+  report.add("mode", options.mode).add("threads", omp_get_max_threads());
+  report.add("precision", config.get(run_options()).precision);
+  report.add("n_layer", model.n_layer).add("n_head", model.n_head).add("n_embd", model.n_embd);
+  report.add("vocab_size", model.vocab_size).add("repeats", options.repeats);
+  auto& table =
+      report.table("results", {"attention", "seq_len", "batch_size", "seconds", "fastest_seconds",
+                               "tokens_per_second", "gemm_share", "fastest_gemm_share",
+                               "gemm_gflops_per_second", "product_gflop", "attention_gflop", "peak_bytes",
+                               "run_bytes", "saved_bytes", "peak_resident_bytes", "page_faults"});
+  for (size_t i = 0; i < cases.size(); ++i) add_row(table, cases[i], figures[i]);
+  add_exponents(report, cases, figures);
+  return report;
+}
+
+Exit run_bench(const Config& config) {
+  const auto options = config.get(bench_options());
+  const auto report_to = config.get(report_options());
+  check_report_destination(report_to);
+  const std::vector<Case> cases = cases_of(options, config.get(model_options()));
+  const int64_t runs = options.warmup + options.repeats;
+  int64_t done = 0;
+  Progress progress("bench", runs * static_cast<int64_t>(cases.size()), "runs");
+  BenchPlan plan{.warmup = options.warmup,
+                 .repeats = options.repeats,
+                 .seed = static_cast<uint64_t>(config.get(run_options()).seed),
+                 .optim = config.get(optim_options())};
+  std::vector<BenchFigures> figures;
+  for (const Case& c : cases) {
+    plan.after_run = [&] {
+      progress.update(++done, join(c.name, " ", c.shape.seq_len));
+      throw_if_stop_requested();
+    };
+    figures.push_back(bench(c.model, config, c.shape, plan));
+  }
+  progress.finish();
+  report_of(options, config, cases, figures).write(report_to);
+  return Exit::done;
+}
+
+}  // namespace
+
+Command bench_command() {
+  std::vector<const OptionSection*> sections = {&bench_options(), &report_options()};
+  for (const OptionSection* section : run_sections()) sections.push_back(section);
+  return {"bench", "time and memory of forward and of training against length", sections, run_bench};
+}
+
+}  // namespace tapestry

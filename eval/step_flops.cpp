@@ -1,0 +1,112 @@
+#include "eval/step_flops.h"
+
+#include <algorithm>
+
+#include "autograd/ops/chunks.h"
+#include "autograd/ops/linear_cross_entropy.h"
+#include "layers/attention/bsbr_options.h"
+#include "layers/attention/sliding_window.h"
+
+namespace tapestry {
+namespace {
+
+/// x W with x [rows, k] and W [k, n].
+void add_linear(std::vector<Gemm>& products, int64_t rows, int64_t k, int64_t n, bool training) {
+  if (rows == 0) return;
+  products.push_back({.m = rows, .n = n, .k = k});
+  if (!training) return;
+  products.push_back({.m = rows, .n = k, .k = n, .transpose_b = true});
+  products.push_back({.m = k, .n = n, .k = rows, .transpose_a = true});
+}
+
+/// x W^T with W [v, c], in the blocks of rows of linear_cross_entropy.
+void add_output(std::vector<Gemm>& products, int64_t rows, int64_t v, int64_t c, bool training) {
+  const int64_t block = cpu::logit_rows<float>(rows, v);
+  for (int64_t first = 0; first < rows; first += block) {
+    const int64_t count = std::min(block, rows - first);
+    products.push_back({.m = count, .n = v, .k = c, .transpose_b = true});
+    if (!training) continue;
+    products.push_back({.m = count, .n = c, .k = v});
+    products.push_back({.m = v, .n = c, .k = count, .transpose_a = true, .beta = first > 0 ? 1.0 : 0.0});
+  }
+}
+
+int64_t layer_of(const std::string& name) {
+  return name.starts_with("blocks.") ? std::stoll(name.substr(name.find('.') + 1)) : -1;
+}
+
+/// Rows that a linear layer sees: all tokens, but for what BSBR retrieves chunks by.
+int64_t rows_of(const std::string& name, const ModelOptions& model, const Config& config,
+                const StepShape& shape) {
+  const int64_t layer = layer_of(name);
+  if (layer < 0 || model.attention_of(layer) != "bsbr") return shape.tokens();
+  const BsbrOptions options = config.get(bsbr_options(), layer);
+  const bool of_chunks = name.ends_with(".attention.h.weight") ||
+                         (!options.reads_tokens() && name.ends_with(".attention.r.weight"));
+  return of_chunks ? shape.batch_size * finished_chunks(shape.seq_len, options.chunk) : shape.tokens();
+}
+
+/// The cost of one layer's core on one sequence, forward (ATTENTION sections 7.6 and 9).
+struct CoreCost {
+  double T, C, d;
+
+  double standard() const { return 2 * C * T * (T + 1); }
+  double sliding_window(const SlidingWindowOptions& o) const {
+    const double w = std::min<double>(o.window, T);
+    return 4 * C * (T * w - w * (w - 1) / 2 + T * std::min<double>(o.sink, T));
+  }
+  double bsbr(const BsbrOptions& o) const {
+    const double c = o.chunk, chunks = T / c;
+    const double local = 4 * C * T * ((std::min(c, T) + 1) / 2 + std::min<double>(o.overlap + o.sink, T));
+    const double topk = std::min<double>(o.retrieved(), chunks);
+    if (topk == 0) return local;
+    if (o.reads_tokens()) return local + C * T * chunks + 4 * C * T * topk * c;
+    if (o.compression == 0) return local + 4 * T * C * d + chunks * chunks * (C + C * d);
+    const double m = o.compression;
+    return local + 4 * T * C * d + chunks * chunks * (C + C / d * m) + 4 * chunks * C * d * m;
+  }
+};
+
+}  // namespace
+
+std::vector<Gemm> linear_products(const LanguageModel& model, const Config& config, const StepShape& shape) {
+  std::vector<Gemm> products;
+  const ModelOptions& options = model.options();
+  const std::string output = options.tie_embeddings ? "embedding.weight" : "output.weight";
+  for (const auto& [name, parameter] : model.parameters()) {
+    const Shape& weight = parameter.shape();
+    if (name == output) {
+      add_output(products, shape.tokens(), weight[0], weight[1], shape.training);
+    } else if (weight.rank() == 2 && layer_of(name) >= 0 && name.ends_with(".weight")) {
+      add_linear(products, rows_of(name, options, config, shape), weight[0], weight[1], shape.training);
+    }
+  }
+  return products;
+}
+
+double flops_of(const std::vector<Gemm>& products) {
+  double flops = 0;
+  for (const Gemm& product : products) flops += 2.0 * product.m * product.n * product.k;
+  return flops;
+}
+
+std::optional<double> attention_flops(const ModelOptions& model, const Config& config,
+                                      const StepShape& shape) {
+  const CoreCost cost{double(shape.seq_len), double(model.n_embd), double(model.n_embd / model.n_head)};
+  double flops = 0;
+  for (int64_t layer = 0; layer < model.n_layer; ++layer) {
+    const std::string& name = model.attention_of(layer);
+    if (name == "standard") {
+      flops += cost.standard();
+    } else if (name == "sliding_window") {
+      flops += cost.sliding_window(config.get(sliding_window_options(), layer));
+    } else if (name == "bsbr") {
+      flops += cost.bsbr(config.get(bsbr_options(), layer));
+    } else {
+      return std::nullopt;
+    }
+  }
+  return flops * shape.batch_size * (shape.training ? 3 : 1);
+}
+
+}  // namespace tapestry

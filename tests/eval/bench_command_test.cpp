@@ -1,0 +1,73 @@
+#include <gmock/gmock.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/support/shell.h"
+
+namespace tapestry {
+namespace {
+using testing::HasSubstr;
+
+const std::string small =
+    "tapestry bench --model.n_head 2 --model.n_embd 16 --model.vocab_size 64"
+    " --model.n_layer 2 --bsbr.chunk 8 --repeats 2 --run.threads 1 ";
+
+nlohmann::json report_of(const std::string& words) {
+  const ShellResult result = shell(small + words + " --json -");
+  EXPECT_EQ(result.status, 0) << result.errors;
+  return nlohmann::json::parse(result.output);
+}
+
+TEST(BenchCommand, EveryAttentionAtEveryLengthWithConsistentFigures) {
+  for (const std::string mode : {"train", "forward"}) {
+    const auto report =
+        report_of("--attention standard,bsbr --seq-len 16,32,64 --batch-tokens 128 --mode " + mode);
+    ASSERT_EQ(report.at("results").size(), 6u);
+    EXPECT_EQ(report.at("mode"), mode);
+    EXPECT_EQ(report.at("threads"), 1);
+    for (const auto& row : report.at("results")) {
+      EXPECT_EQ(row.at("seq_len").get<int>() * row.at("batch_size").get<int>(), 128);
+      EXPECT_NEAR(row.at("tokens_per_second").get<double>() * row.at("seconds").get<double>(), 128, 1e-6);
+      EXPECT_LE(row.at("fastest_seconds"), row.at("seconds"));
+      EXPECT_EQ(row.at("saved_bytes").get<int64_t>() > 0, mode == "train") << row;
+      for (const char* figure :
+           {"gemm_share", "fastest_gemm_share", "gemm_gflops_per_second", "product_gflop", "attention_gflop",
+            "peak_bytes", "run_bytes", "peak_resident_bytes"}) {
+        EXPECT_GT(row.at(figure), 0) << figure << " " << row;
+      }
+    }
+    ASSERT_EQ(report.at("exponents").size(), 2u);
+    for (const auto& row : report.at("exponents")) {
+      EXPECT_TRUE(row.at("time").is_number()) << row;
+      EXPECT_TRUE(row.at("memory").is_number()) << row;
+    }
+  }
+}
+
+TEST(BenchCommand, MemoryOfOneSequenceGrowsWithItsLength) {
+  const auto report = report_of("--attention bsbr --seq-len 256,512,1024 --batch-size 1");
+  EXPECT_EQ(report.at("results")[2].at("batch_size"), 1);
+  EXPECT_NEAR(report.at("exponents")[0].at("memory").get<double>(), 1, 0.2);
+}
+
+TEST(BenchCommand, MeasuresTheModelsOwnAttentionsByDefault) {
+  const auto report = report_of("--model.attention standard,bsbr --seq-len 16");
+  EXPECT_EQ(report.at("results")[0].at("attention"), "standard,bsbr");
+  EXPECT_TRUE(report.at("exponents")[0].at("time").is_null());
+}
+
+TEST(BenchCommand, MistakesAreClearErrors) {
+  const auto expect_error = [](const std::string& words, const std::string& message) {
+    const ShellResult result = shell(small + words);
+    EXPECT_EQ(result.status, 2) << words;
+    EXPECT_THAT(result.errors, HasSubstr(message)) << words;
+  };
+  expect_error("--attention standart", "did you mean standard?");
+  expect_error("--seq-len 16,x", "--seq-len x");
+  expect_error("--seq-len 16,64 --batch-tokens 32", "--seq-len 64 is more than --batch-tokens 32");
+  expect_error("--seq-len 64 --model.positions learned --model.n_ctx 32", "model.n_ctx = 32");
+  expect_error("--model.vocab_size 0", "model.vocab_size");
+}
+
+}  // namespace
+}  // namespace tapestry

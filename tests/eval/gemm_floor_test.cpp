@@ -1,0 +1,24 @@
+#include "eval/gemm_floor.h"
+
+#include <gtest/gtest.h>
+
+namespace tapestry {
+namespace {
+
+TEST(GemmFloor, RunsEveryProductOnceWhateverItsForm) {
+  GemmFloor floor({{.m = 3, .n = 200, .k = 5, .transpose_b = true},
+                   {.m = 70, .n = 2, .k = 90},
+                   {.m = 40, .n = 60, .k = 7, .transpose_a = true, .beta = 1}});
+  EXPECT_EQ(floor.flops(), 2.0 * (3 * 200 * 5 + 70 * 2 * 90 + 40 * 60 * 7));
+  EXPECT_GT(floor.run(), 0);
+}
+
+TEST(GemmFloor, MoreWorkTakesLonger) {
+  GemmFloor little({{.m = 64, .n = 64, .k = 64}}), much({{.m = 1024, .n = 1024, .k = 256}});
+  little.run();
+  much.run();
+  EXPECT_GT(much.run(), little.run());  // a thousand times the work
+}
+
+}  // namespace
+}  // namespace tapestry
