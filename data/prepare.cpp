@@ -9,6 +9,7 @@
 #include "data/bpe_trainer.h"
 #include "data/input_file.h"
 #include "data/piece_reader.h"
+#include "data/word_counter.h"
 
 namespace tapestry {
 namespace {
@@ -38,23 +39,6 @@ void check_options(const PrepareOptions& options) {
   require(options.valid_fraction >= 0 && options.valid_fraction < 1, "valid-fraction ",
           options.valid_fraction, " is not at least 0 and below 1");
 }
-
-// Counts parts between ASCII whitespace, over blocks that may cut one.
-class WordCounter {
- public:
-  void add(std::string_view block) {
-    for (const char c : block) {
-      const bool space = c == ' ' || (c >= '\t' && c <= '\r');
-      count_ += inside_ || space ? 0 : 1;
-      inside_ = !space;
-    }
-  }
-  int64_t count() const { return count_; }
-
- private:
-  int64_t count_ = 0;
-  bool inside_ = false;
-};
 
 // The first byte of the character that holds byte `at`; at most 3 bytes back.
 int64_t character_start(const InputFile& file, int64_t at) {

@@ -5,6 +5,7 @@
 #include "base/signals.h"
 #include "data/data_options.h"
 #include "data/token_file.h"
+#include "data/word_counter.h"
 #include "eval/commands.h"
 #include "train/checkpoint.h"
 #include "train/mean_nll.h"
@@ -20,6 +21,7 @@ struct EvalOptions {
   int64_t seq_len = 0;
   int64_t stride = 0;
   int64_t batch_size = 4;
+  int64_t max_tokens = 0;
 };
 
 const OptionTable<EvalOptions>& eval_options() {
@@ -37,6 +39,7 @@ const OptionTable<EvalOptions>& eval_options() {
           .add("seq-len", &E::seq_len, "length of a window; 0: the length that the model was trained with",
                at_least(0))
           .add("stride", &E::stride, "of the protocol strided; 0: half of seq-len", at_least(0))
+          .add("max-tokens", &E::max_tokens, "score the first so many tokens; 0: all", at_least(0))
           .add("batch-size", &E::batch_size, "windows that run together; without influence on the result",
                at_least(1));
   return table;
@@ -49,6 +52,18 @@ EvalProtocol protocol_of(const EvalOptions& options, const LoadedModel& loaded) 
           .seq_len = seq_len,
           .stride = options.stride > 0 ? options.stride : std::max<int64_t>(1, seq_len / 2),
           .batch_size = options.batch_size};
+}
+
+/// Bytes and words of the first `count` tokens of a split.
+TextCounts counts_of(const TokenFile& file, Split split, const Tokenizer& tokenizer, int64_t count) {
+  const auto text = file.tokens(split);
+  if (count == text->size()) return file.text(split);
+  std::vector<int32_t> tokens(count);
+  text->read(0, count, tokens.data());
+  WordCounter words;
+  const std::string bytes = tokenizer.decode(tokens);
+  words.add(bytes);
+  return {.bytes = static_cast<int64_t>(bytes.size()), .words = words.count()};
 }
 
 Report report_of(const EvalOptions& options, const EvalProtocol& protocol, const NllSum& sum,
@@ -82,14 +97,16 @@ Exit run_eval(const Config& config) {
   const Split split = options.split == "train" ? Split::train : Split::valid;
   const auto text = file.tokens(split);
   const EvalProtocol protocol = protocol_of(options, loaded);
-  Progress progress("eval", text->size() - 1, "tokens");
-  const NllSum sum = sum_nll(*loaded.model, *text, text->size(), protocol, [&](const NllSum& now) {
+  const int64_t count =
+      options.max_tokens > 0 ? std::min(options.max_tokens + 1, text->size()) : text->size();
+  Progress progress("eval", count - 1, "tokens");
+  const NllSum sum = sum_nll(*loaded.model, *text, count, protocol, [&](const NllSum& now) {
     progress.update(now.tokens, join("perplexity ", std::exp(now.mean())));
     throw_if_stop_requested();
     return true;
   });
   progress.finish();
-  report_of(options, protocol, sum, file.text(split)).write(report_to);
+  report_of(options, protocol, sum, counts_of(file, split, *loaded.tokenizer, count)).write(report_to);
   return Exit::done;
 }
 

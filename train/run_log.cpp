@@ -1,5 +1,6 @@
 #include "train/run_log.h"
 
+#include <charconv>
 #include <cmath>
 #include <fstream>
 #include <sstream>
@@ -26,7 +27,9 @@ std::string kept_lines(const std::filesystem::path& path, int64_t last_step) {
   std::string line;
   std::getline(file, line);
   while (std::getline(file, line) && !file.eof()) {
-    if (std::stoll("0" + line.substr(0, line.find(','))) <= last_step) kept += line + "\n";
+    int64_t step = 0;
+    std::from_chars(line.data(), line.data() + line.size(), step);
+    if (step <= last_step) kept += line + "\n";
   }
   return kept;
 }
