@@ -2,6 +2,7 @@
 
 #include "base/nearest.h"
 #include "layers/attention/bsbr.h"
+#include "layers/attention/delta_net.h"
 #include "layers/attention/gau.h"
 #include "layers/attention/hopfield.h"
 #include "layers/attention/linear_attention.h"
@@ -12,11 +13,8 @@ namespace tapestry {
 
 const std::vector<AttentionKind>& attention_kinds() {
   static const std::vector<AttentionKind> kinds = {
-      standard_kind(),
-      sliding_window_kind(),
-      linear_attention_kind(),
-      bsbr_kind(),
-      hopfield_kind(),
+      standard_kind(),  sliding_window_kind(), linear_attention_kind(),
+      delta_net_kind(), bsbr_kind(),           hopfield_kind(),
       gau_kind(),
   };
   return kinds;

@@ -1,0 +1,77 @@
+#include "layers/attention/delta_net.h"
+
+#include <cmath>
+
+#include "autograd/ops/binary.h"
+#include "autograd/ops/delta_rule.h"
+#include "autograd/ops/l2_norm.h"
+#include "autograd/ops/rms_norm.h"
+#include "autograd/ops/short_convolution.h"
+#include "autograd/ops/unary.h"
+#include "layers/attention/factory.h"
+
+namespace tapestry {
+namespace {
+
+AttentionDims without_bias(AttentionDims dims) {
+  dims.bias = false;
+  return dims;
+}
+
+}  // namespace
+
+const OptionTable<DeltaNetOptions>& delta_net_options() {
+  using Options = DeltaNetOptions;
+  static const auto table =
+      OptionTable<Options>("delta_net", "DeltaNet: a state of fixed size that the delta rule corrects")
+          .add("chunk", &Options::chunk, "tokens computed at a time; the result does not depend on it",
+               between(1, 1024))
+          .add("qk_act", &Options::qk_act, "activation of queries and keys", one_of({"silu", "none"}))
+          .add("v_act", &Options::v_act, "activation of values", one_of({"silu", "none"}))
+          .add("conv", &Options::conv, "tokens of the short convolutions of q, k and v; 0: none",
+               between(0, 64))
+          .add("out_norm", &Options::out_norm, "norm of each head's output", one_of({"rms", "none"}))
+          .add("norm_eps", &Options::norm_eps, "inside the root of that norm", at_least(0))
+          .add("eps", &Options::eps, "inside the root of the length of queries and keys", above(0))
+          .add("neg_eigval", &Options::neg_eigval, "rates of up to 2 in place of 1")
+          .add("scale", &Options::scale, "factor of the queries; 0: 1 / sqrt(head width)", at_least(0))
+          .per_layer();
+  return table;
+}
+
+DeltaNet::DeltaNet(Module& parent, const AttentionDims& dims, const DeltaNetOptions& options)
+    : ProjectedAttention(parent, without_bias(dims)),
+      options_(options),
+      beta_(*this, "beta", dims.n_embd, dims.n_head, {false, dims.init_std}) {
+  if (options.conv > 0) {
+    const Shape shape{dims.n_embd, options.conv};
+    // The variance of the usual uniform start, 1 / (3 taps).
+    const Init init = Init::normal(1 / std::sqrt(3.0 * static_cast<double>(options.conv)));
+    conv_q_ = add_parameter("conv_q", shape, init);
+    conv_k_ = add_parameter("conv_k", shape, init);
+    conv_v_ = add_parameter("conv_v", shape, init);
+  }
+  if (options.out_norm == "rms") norm_ = add_parameter("norm.weight", {head_width()}, Init::ones());
+}
+
+Tensor DeltaNet::convolved(const Tensor& x, const Parameter& weight, const std::string& activation) const {
+  const Tensor y = weight.defined() ? short_convolution(x, weight) : x;
+  return activation == "silu" ? silu(y) : y;
+}
+
+Tensor DeltaNet::rates(const Tensor& x) const {
+  const Tensor beta = sigmoid(beta_(x));
+  return options_.neg_eigval ? scale(beta, 2) : beta;
+}
+
+Tensor DeltaNet::operator()(const Tensor& x) const {
+  const Tensor q = l2_norm(convolved(q_(x), conv_q_, options_.qk_act), head_width(), options_.eps);
+  const Tensor k = l2_norm(convolved(k_(x), conv_k_, options_.qk_act), head_width(), options_.eps);
+  const Tensor v = convolved(v_(x), conv_v_, options_.v_act);
+  const Tensor o = delta_rule(q, k, v, rates(x), n_head(), options_.chunk, scale_or_default(options_.scale));
+  return out_(norm_.defined() ? rms_norm(o, norm_, options_.norm_eps) : o);
+}
+
+AttentionKind delta_net_kind() { return kind_from<DeltaNet>(delta_net_options()); }
+
+}  // namespace tapestry
