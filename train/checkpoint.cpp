@@ -126,6 +126,7 @@ void save_checkpoint(const std::string& path, const CheckpointParts& parts) {
   Hdf5File& file = writer.hdf5();
   file.write_text("config", parts.config);
   for (const auto& [name, parameter] : parameters) write_tensor(file, "model/" + name, parameter.value());
+  if (!parts.gpt2_config.empty()) file.write_text("gpt2_config", parts.gpt2_config);
   if (parts.optimizer != nullptr) write_optimizer(file, *parts.optimizer);
   write_state(file, parts.state);
   write_history(file, parts.state.history);
@@ -158,6 +159,22 @@ void Checkpoint::load_parameters(const Module& model) const {
   check_names(file_, "model", names);
   for (const auto& [name, parameter] : model.parameters())
     read_tensor(file_, "model/" + name, parameter.value());
+}
+
+std::map<std::string, Shape> Checkpoint::parameter_shapes() const {
+  std::map<std::string, Shape> shapes;
+  for (const std::string& name : file_.list("model")) {
+    const Hdf5Shape extent = file_.dataset("model/" + name).shape();
+    check(extent.size() <= Shape::max_rank, kKind.exit, path_, ": /model/", name, " has ", extent.size(),
+          " axes");
+    Shape& shape = shapes[name];
+    for (const int64_t axis : extent) shape = shape.append(axis);
+  }
+  return shapes;
+}
+
+void Checkpoint::read_parameter(const std::string& name, Tensor out) const {
+  read_tensor(file_, "model/" + name, out);
 }
 
 void Checkpoint::load_optimizer(Optimizer& optimizer) const {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 
@@ -18,6 +19,7 @@ struct CheckpointParts {
   std::string config;  // INI text of the resolved options
   Optimizer* optimizer = nullptr;
   TrainingState state = {};
+  std::string gpt2_config = {};  // config.json of the GPT-2 that the model was imported from, if it was
 };
 
 /// Writes one self-verifying HDF5 file (DESIGN section 8); an older file of the name survives any failure.
@@ -33,12 +35,17 @@ class Checkpoint {
   std::string config_text() const { return file_.read_text("config"); }
   std::shared_ptr<const Tokenizer> tokenizer() const;
   TrainingState state() const;
+  /// Empty unless the model was imported.
+  std::string gpt2_config() const { return file_.has("gpt2_config") ? file_.read_text("gpt2_config") : ""; }
   bool has_optimizer() const { return file_.has("optimizer"); }
 
   /// Reads the values in place, tensor by tensor. Parameters that are missing, extra or of another shape are
   /// errors that name them.
   void load_parameters(const Module& model) const;
   void load_optimizer(Optimizer& optimizer) const;
+  std::map<std::string, Shape> parameter_shapes() const;
+  /// Reads one parameter into a tensor of its shape.
+  void read_parameter(const std::string& name, Tensor out) const;
 
  private:
   std::string path_;

@@ -1,0 +1,71 @@
+#include "train/model_source.h"
+
+#include <filesystem>
+
+#include "data/data_options.h"
+#include "layers/attention/attention.h"
+#include "train/gpt2_import.h"
+#include "train/model_config.h"
+
+namespace tapestry {
+namespace {
+
+class CheckpointSource : public ModelSource {
+ public:
+  explicit CheckpointSource(const std::string& path) : checkpoint_(path) {
+    path_ = path;
+    read_config();
+    tokenizer_ = checkpoint_.tokenizer();
+    gpt2_config_ = checkpoint_.gpt2_config();
+    shapes_ = checkpoint_.parameter_shapes();
+    tensors_used_ = static_cast<int64_t>(shapes_.size());
+  }
+  void read(const std::string& name, Tensor out) const override { checkpoint_.read_parameter(name, out); }
+
+ private:
+  /// A checkpoint lists the options of every attention; those of attentions not in use mean nothing.
+  void read_config() {
+    Config all;
+    read_config_text(checkpoint_.config_text(), path_ + ": config", run_sections(), all);
+    const auto model = all.get(model_options());
+    const auto copy_section = [&](const std::string& section) {
+      for (const auto& [key, value] : all.values())
+        if (key.starts_with(section + ".")) config_.set(key, value.text, path_);
+    };
+    copy_section("model");
+    copy_section("layer");
+    for (const std::string& name : model.attention) copy_section(attention_kind(name).section->name);
+    config_.set("data.seq_len", format_value(all.get(data_options()).seq_len), path_);
+  }
+
+  Checkpoint checkpoint_;
+};
+
+}  // namespace
+
+int64_t ModelSource::parameter_count() const {
+  int64_t count = 0;
+  for (const auto& [name, shape] : shapes_) count += shape.size();
+  return count;
+}
+
+std::unique_ptr<ModelSource> open_model_source(const std::string& path) {
+  if (std::filesystem::is_directory(path)) return std::make_unique<Gpt2Source>(path);
+  return std::make_unique<CheckpointSource>(path);
+}
+
+LoadedModel load_model(const ModelSource& source) {
+  LoadedModel loaded;
+  loaded.config = source.config();
+  loaded.model = std::make_unique<LanguageModel>(loaded.config.get(model_options()), loaded.config);
+  for (const auto& [name, parameter] : loaded.model->parameters()) {
+    const auto found = source.shapes().find(name);
+    check(found != source.shapes().end() && found->second == parameter.shape(), Exit::input, "'",
+          source.path(), "' has no parameter ", name, " of shape ", parameter.shape());
+    source.read(name, parameter.value());
+  }
+  loaded.tokenizer = source.tokenizer();
+  return loaded;
+}
+
+}  // namespace tapestry

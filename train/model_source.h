@@ -1,0 +1,58 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "data/tokenizer.h"
+#include "train/checkpoint.h"
+
+namespace tapestry {
+
+/// A model in a file or folder that another is made from. What it says of itself is read and checked at once,
+/// its weights one at a time, so that a model is never in memory twice.
+class ModelSource {
+ public:
+  virtual ~ModelSource() = default;
+
+  /// The file or folder.
+  const std::string& path() const { return path_; }
+  /// [model], the sections of the attentions that it uses, and data.seq_len.
+  const Config& config() const { return config_; }
+  /// Null if the source has none.
+  const std::shared_ptr<const Tokenizer>& tokenizer() const { return tokenizer_; }
+  /// The config.json of the GPT-2 that it is or was; empty if it never was one.
+  const std::string& gpt2_config() const { return gpt2_config_; }
+
+  /// The parameters, under the names that a LanguageModel gives them.
+  const std::map<std::string, Shape>& shapes() const { return shapes_; }
+  virtual void read(const std::string& name, Tensor out) const = 0;
+
+  /// What was left out on purpose, and why.
+  struct Ignored {
+    std::string tensor, reason;
+  };
+  const std::vector<Ignored>& ignored() const { return ignored_; }
+  /// Tensors of the file or files that are used.
+  int64_t tensors_used() const { return tensors_used_; }
+  /// Numbers that shapes() promises.
+  int64_t parameter_count() const;
+
+ protected:
+  std::string path_;
+  Config config_;
+  std::shared_ptr<const Tokenizer> tokenizer_;
+  std::string gpt2_config_;
+  std::map<std::string, Shape> shapes_;
+  std::vector<Ignored> ignored_;
+  int64_t tensors_used_ = 0;
+};
+
+/// Opens a checkpoint, or a folder with GPT-2 in the Hugging Face layout.
+std::unique_ptr<ModelSource> open_model_source(const std::string& path);
+
+/// The model as it is there.
+LoadedModel load_model(const ModelSource& source);
+
+}  // namespace tapestry
