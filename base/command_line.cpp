@@ -50,7 +50,7 @@ bool is_yes_no(const std::string& text) {
 class CommandLine {
  public:
   CommandLine(const std::vector<std::string>& words, const KnownOptions& known, Config& config)
-      : items_(take_apart(words)), known_(known), config_(config) {}
+      : items_(take_apart(words)), known_(known), words_key_(known.words_key()), config_(config) {}
 
   void read() {
     while (at_ < items_.size()) {
@@ -67,10 +67,14 @@ class CommandLine {
   void read_word(const std::string& word) {
     if (word.size() > 1 && word[0] == '-') {
       bad_.add("unexpected '", word, "': options are written --key value");
-    } else if (list_.empty()) {
-      bad_.add("unexpected '", word, "': every value follows the --key that it belongs to");
-    } else {
+    } else if (!list_.empty()) {
       append(list_, word);
+    } else if (words_key_.empty()) {
+      bad_.add("unexpected '", word, "': every value follows the --key that it belongs to");
+    } else if (known_.find(words_key_).front()->kind == "list") {
+      append(words_key_, format_value(std::vector{word}));
+    } else if (!given_.try_emplace(words_key_, word).second) {
+      bad_.add("unexpected '", word, "': ", words_key_, " was given already");
     }
   }
 
@@ -114,6 +118,7 @@ class CommandLine {
 
   std::vector<Item> items_;
   const KnownOptions& known_;
+  std::string words_key_;
   Config& config_;
   size_t at_ = 0;
   std::string list_;  // the list-valued key that further words go to

@@ -21,7 +21,8 @@ std::string option_help(const OptionSection& section, const Option& option) {
   const std::string key = "--" + (section.name.empty() ? "" : section.name + ".") + option.name;
   const bool layered = section.layered || option.layered;
   return join("  ", padded(key, 26), "  ", option.help, "\n", std::string(30, ' '), value_help(option),
-              layered ? "; also --layer.N." + option.name : "", "\n");
+              layered ? "; also --layer.N." + option.name : "",
+              option.takes_words ? "; the key may be left out" : "", "\n");
 }
 
 }  // namespace

@@ -35,6 +35,14 @@ bool is_layer_section(const std::string& section) {
   return section.rfind(prefix, 0) == 0 && decimal && plain;
 }
 
+std::string KnownOptions::words_key() const {
+  for (const OptionSection* section : sections_) {
+    for (const Option& option : section->options)
+      if (option.takes_words) return section->name.empty() ? option.name : section->name + "." + option.name;
+  }
+  return "";
+}
+
 bool KnownOptions::has_section(const std::string& section) const {
   return std::any_of(sections_.begin(), sections_.end(), [&](const OptionSection* s) {
     return s->name == section || (is_layer_section(section) && has_layered_key(*s));

@@ -22,6 +22,8 @@ bool is_layer_section(const std::string& section);
 class KnownOptions {
  public:
   explicit KnownOptions(const std::vector<const OptionSection*>& sections) : sections_(sections) {}
+  /// The full key that takes plain words; empty if none does.
+  std::string words_key() const;
 
   bool has_section(const std::string& section) const;
   /// One option for most keys, several where attentions share the name of a `[layer.N]` key, none if unknown.

@@ -42,6 +42,7 @@ struct Option {
   std::function<void(void*, const std::string&)> set;  // parses; throws Error(usage) without naming the key
   std::function<std::string(const void*)> get;         // the text that `set` reads back to the same value
   bool layered = false;                                // `[layer.N]` may override it
+  bool takes_words = false;                            // so do words of the command line without a --key
 };
 
 /// A named group of keys: `[bsbr] chunk` in a file, `--bsbr.chunk` on the command line. The section
@@ -68,6 +69,12 @@ class OptionTable : public OptionSection {
   }
   template <class V>
   OptionTable& add(const std::string& key, V S::*member, std::string about, Allowed allowed = {});
+  /// Makes the key, added before, the one that words of the command line belong to when no --key claims
+  /// them: `tapestry verify a.h5 b.h5`. A verb has one such key at most.
+  OptionTable& plain_words(const std::string& key) {
+    for (Option& option : options) option.takes_words |= option.name == key;
+    return *this;
+  }
   /// Lets `[layer.N]` override every key of this section.
   OptionTable& per_layer() {
     layered = true;
@@ -162,7 +169,8 @@ void read_config_file(const std::string& path, const std::vector<const OptionSec
 void read_config_text(const std::string& text, const std::string& name,
                       const std::vector<const OptionSection*>& known, Config& config);
 /// Reads `--section.key value`, `--section.key=value`; wins over what the file gave. A yes/no key may stand
-/// alone. Words that start no option go to the last list-valued key (`--input a b c`), which may be repeated.
+/// alone. Words that start no option go to the last list-valued key (`--input a b c`), which may be repeated,
+/// and before any to the key that takes plain words.
 /// Throws one Error(usage) that lists all that is wrong.
 void read_command_line(const std::vector<std::string>& words, const std::vector<const OptionSection*>& known,
                        Config& config);

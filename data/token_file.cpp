@@ -2,6 +2,9 @@
 
 #include <limits>
 
+#include "base/signals.h"
+#include "data/tokenizer_store.h"
+
 namespace tapestry {
 
 const FileKind kTokenFile{"token file", 1, Exit::input};
@@ -128,11 +131,7 @@ TokenFileWriter::TokenFileWriter(const std::string& path, const Tokenizer& token
       vocab_size_(tokenizer.vocab_size()),
       end_of_text_(tokenizer.end_of_text()) {
   Hdf5File& file = file_.hdf5();
-  file.create_group("tokenizer/files");
-  file.write_attribute("tokenizer", "kind", tokenizer.kind());
-  file.write_attribute("tokenizer", "identity", tokenizer.identity());
-  file.write_attribute("tokenizer", "vocab_size", tokenizer.vocab_size());
-  for (const auto& [name, content] : tokenizer.files()) file.write_text("tokenizer/files/" + name, content);
+  write_tokenizer(file, tokenizer);
   for (const Split split : kSplits)
     splits_[static_cast<size_t>(split)] = std::make_unique<SplitWriter>(file, split, vocab_size_);
 }
@@ -195,24 +194,27 @@ TextCounts TokenFile::text(Split split) const {
 }
 
 std::unique_ptr<Tokenizer> TokenFile::tokenizer() const {
-  std::map<std::string, std::string> files;
-  for (const std::string& name : file_->list("tokenizer/files"))
-    files[name] = file_->read_text("tokenizer/files/" + name);
-  auto tokenizer = make_tokenizer(file_->read_attribute<std::string>("tokenizer", "kind"), files, path_);
-  check(tokenizer->identity() == identity_ && tokenizer->vocab_size() == vocab_size_, Exit::input, "'", path_,
-        "': the tokenizer's files do not fit its identity ", identity_);
+  auto tokenizer = read_tokenizer(*file_, kTokenFile.exit);
+  check(tokenizer->vocab_size() == vocab_size_, Exit::input, "'", path_, "': the tokenizer has ",
+        tokenizer->vocab_size(), " tokens, but vocab_size is ", vocab_size_);
   return tokenizer;
+}
+
+void TokenFile::check_tokens(Split split) const {
+  std::vector<int32_t> piece(static_cast<size_t>(kTokenChunk));
+  const int64_t size = tokens(split)->size();
+  for (int64_t first = 0; first < size; first += kTokenChunk) {
+    throw_if_stop_requested();
+    tokens(split)->read(first, std::min(kTokenChunk, size - first), piece.data());
+  }
 }
 
 void TokenFile::check_content() const {
   tokenizer();
-  std::vector<int32_t> piece(static_cast<size_t>(kTokenChunk));
   for (const Split split : kSplits) {
     documents(split);
     text(split);
-    const int64_t size = tokens(split)->size();
-    for (int64_t first = 0; first < size; first += kTokenChunk)
-      tokens(split)->read(first, std::min(kTokenChunk, size - first), piece.data());
+    check_tokens(split);
   }
 }
 

@@ -78,6 +78,8 @@ class TokenFile {
   const std::string& tokenizer_identity() const { return identity_; }
   std::unique_ptr<Tokenizer> tokenizer() const;
 
+  /// Reads all tokens of a split once.
+  void check_tokens(Split split) const;
   /// Reads everything once: ids, document starts, and that the tokenizer is the one it claims to be.
   void check_content() const;
 

@@ -4,6 +4,7 @@
 #include <functional>
 #include <vector>
 
+#include "base/signals.h"
 #include "data/input_file.h"
 #include "data/sha256.h"
 
@@ -103,20 +104,26 @@ bool has_verified_magic(const std::string& path) {
   return read_start(InputFile(path), kMagic.size()) == kMagic;
 }
 
-VerifiedHeader verify_file(const std::string& path, Exit exit, bool hash) {
-  const InputFile file(path, exit);
-  const std::string block = read_start(file, kUserBlock);
+VerifiedHeader read_verified_header(const std::string& path, Exit exit) {
+  const std::string block = read_start(InputFile(path, exit), kUserBlock);
   check(block.size() == kUserBlock || !block.starts_with(kMagic), exit, "'", path,
         "' is truncated: expected at least ", kUserBlock, " bytes, found ", block.size());
-  const VerifiedHeader header = parse_user_block(block, path, exit);
+  return parse_user_block(block, path, exit);
+}
+
+VerifiedHeader verify_file(const std::string& path, Exit exit, bool hash) {
+  const InputFile file(path, exit);
+  const VerifiedHeader header = read_verified_header(path, exit);
   const int64_t expected = kUserBlock + header.length;
   check(file.size() >= expected, exit, "'", path, "' is truncated: expected ", expected, " bytes, found ",
         file.size());
   check(file.size() == expected, exit, "'", path, "' is damaged: expected ", expected, " bytes, found ",
         file.size());
   if (!hash) return header;
-  const std::string actual =
-      hash_pieces([&](int64_t offset, char* data, size_t size) { return file.read_at(offset, data, size); });
+  const std::string actual = hash_pieces([&](int64_t offset, char* data, size_t size) {
+    throw_if_stop_requested();
+    return file.read_at(offset, data, size);
+  });
   check(actual == header.sha256, exit, "'", path,
         "' is damaged: its content does not fit its SHA-256; restore it from a copy");
   return header;

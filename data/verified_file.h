@@ -48,6 +48,8 @@ struct VerifiedHeader {
 
 /// Whether a readable file starts with the magic of a verified file, whole or not.
 bool has_verified_magic(const std::string& path);
+/// The user block of a file that has_verified_magic(), without a look at what follows it.
+VerifiedHeader read_verified_header(const std::string& path, Exit exit);
 /// Checks user block, length and, if `hash`, the SHA-256, without libhdf5. Errors carry `exit`.
 VerifiedHeader verify_file(const std::string& path, Exit exit, bool hash = true);
 /// verify_file(), then opens the content and checks kind and version.

@@ -11,11 +11,12 @@ const OptionTable<ModelOptions>& model_options() {
       OptionTable<M>("model", "the language model")
           .add("attention", &M::attention, "one attention for all layers, or a list with one for each")
           .add("n_layer", &M::n_layer, "transformer blocks", between(1, 1000))
-          .add("n_head", &M::n_head, "attention heads; divides n_embd", at_least(1))
-          .add("n_embd", &M::n_embd, "width C of the residual stream", at_least(1))
-          .add("n_inner", &M::n_inner, "width F of the feed-forward part; 0: four times n_embd", at_least(0))
-          .add("n_ctx", &M::n_ctx, "rows of the learned positions; 0: data.seq_len", at_least(0))
-          .add("vocab_size", &M::vocab_size, "tokens V; 0: those of the token file", at_least(0))
+          .add("n_head", &M::n_head, "attention heads; divides n_embd", between(1, 1e6))
+          .add("n_embd", &M::n_embd, "width C of the residual stream", between(1, 1e6))
+          .add("n_inner", &M::n_inner, "width F of the feed-forward part; 0: four times n_embd",
+               between(0, 1e7))
+          .add("n_ctx", &M::n_ctx, "rows of the learned positions; 0: data.seq_len", between(0, 1e9))
+          .add("vocab_size", &M::vocab_size, "tokens V; 0: those of the token file", between(0, 1e9))
           .add("positions", &M::positions, "how the model knows the order of tokens",
                one_of({"learned", "sinusoidal", "rotary", "none"}))
           .add("activation", &M::activation, "of the feed-forward part: gelu is the tanh form of GPT-2",

@@ -52,10 +52,15 @@ int64_t Module::parameter_count() const {
   return count;
 }
 
-Parameter Module::add_parameter(const std::string& name, Shape shape, Init init) {
+Tensor Module::first_values(const std::string& name, Shape shape, Init init) const {
+  if (!context_.initialise) return Tensor::empty(shape, context_.dtype);
   Tensor value = Tensor::full(shape, init.mean, context_.dtype);
   if (init.deviation != 0) fill_normal(value, init, combine_keys(context_.seed, hash_of(path_of(name))));
-  Parameter parameter(value);
+  return value;
+}
+
+Parameter Module::add_parameter(const std::string& name, Shape shape, Init init) {
+  Parameter parameter(first_values(name, shape, init));
   entries_.push_back({name, parameter, nullptr});
   return parameter;
 }

@@ -22,6 +22,7 @@ struct ModuleContext {
   DType dtype = DType::float32;
   Device device = Device::cpu();
   uint64_t seed = 0;
+  bool initialise = true;  // false: values undefined, for a model that is read from a file
 };
 
 /// A node of the tree of layers. A layer is a struct whose members are its children; naming a child registers
@@ -45,6 +46,7 @@ class Module {
   Parameter add_parameter(const std::string& name, Shape shape, Init init);
 
  private:
+  Tensor first_values(const std::string& name, Shape shape, Init init) const;
   std::string path_of(const std::string& name) const { return path_.empty() ? name : path_ + "." + name; }
   void collect(std::vector<NamedParameter>& all) const;
 

@@ -4,13 +4,13 @@
 #include <set>
 
 #include "data/tokenizer_store.h"
-#include "data/verified_file.h"
 #include "train/model_config.h"
 
 namespace tapestry {
-namespace {
 
-const FileKind kKind{.name = "checkpoint", .version = 1, .exit = Exit::checkpoint};
+const FileKind kCheckpointFile{.name = "checkpoint", .version = 1, .exit = Exit::checkpoint};
+
+namespace {
 
 Hdf5Shape extent(const Shape& shape) {
   Hdf5Shape extent;
@@ -66,14 +66,20 @@ void write_history(Hdf5File& file, const std::vector<LogRow>& rows) {
 std::vector<LogRow> read_history(const Hdf5File& file) {
   const auto steps = file.read<int64_t>("history/step");
   const auto tokens = file.read<int64_t>("history/tokens");
-  std::vector<LogRow> rows(std::min(steps.size(), tokens.size()));
+  const auto check_length = [&](const std::string& name, size_t length) {
+    check(length == steps.size(), Exit::checkpoint, "'", file.path(), "': /history/", name, " has ", length,
+          " rows, /history/step ", steps.size());
+  };
+  check_length("tokens", tokens.size());
+  std::vector<LogRow> rows(steps.size());
   for (size_t i = 0; i < rows.size(); ++i) {
     rows[i].step = steps[i];
     rows[i].tokens = tokens[i];
   }
   for (const HistoryColumn& column : kHistory) {
     const auto values = file.read<double>(join("history/", column.name));
-    for (size_t i = 0; i < std::min(rows.size(), values.size()); ++i) rows[i].*column.value = values[i];
+    check_length(column.name, values.size());
+    for (size_t i = 0; i < rows.size(); ++i) rows[i].*column.value = values[i];
   }
   return rows;
 }
@@ -107,14 +113,15 @@ int64_t expected_bytes(const std::vector<NamedParameter>& parameters, Optimizer*
   return bytes;
 }
 
-/// Every name in `wanted` and no other must be in the group.
-void check_names(const Hdf5File& file, const std::string& group, std::set<std::string> wanted) {
-  for (const std::string& name : file.list(group)) {
-    check(wanted.erase(name) == 1, Exit::checkpoint, file.path(), ": /", group, "/", name,
-          " belongs to no part of the model that its config describes");
+/// What is wrong with a checkpoint is Exit::checkpoint, whichever part of the program finds it.
+template <class Read>
+auto as_checkpoint(const std::string& path, const Read& read) {
+  try {
+    return read();
+  } catch (const Error& error) {
+    if (error.exit() != Exit::usage && error.exit() != Exit::input) throw;
+    fail(Exit::checkpoint, "'", path, "' cannot be used: ", error.what());
   }
-  check(wanted.empty(), Exit::checkpoint, file.path(), ": /", group, "/",
-        wanted.empty() ? "" : *wanted.begin(), " is missing");
 }
 
 }  // namespace
@@ -122,7 +129,7 @@ void check_names(const Hdf5File& file, const std::string& group, std::set<std::s
 void save_checkpoint(const std::string& path, const CheckpointParts& parts) {
   const std::vector<NamedParameter> parameters = parts.model.parameters();
   check_finite(parameters, path);
-  VerifiedWriter writer(path, kKind, expected_bytes(parameters, parts.optimizer));
+  VerifiedWriter writer(path, kCheckpointFile, expected_bytes(parameters, parts.optimizer));
   Hdf5File& file = writer.hdf5();
   file.write_text("config", parts.config);
   for (const auto& [name, parameter] : parameters) write_tensor(file, "model/" + name, parameter.value());
@@ -134,9 +141,22 @@ void save_checkpoint(const std::string& path, const CheckpointParts& parts) {
   writer.commit();
 }
 
-Checkpoint::Checkpoint(const std::string& path) : path_(path), file_(open_verified(path, kKind)) {}
+Checkpoint::Checkpoint(const std::string& path)
+    : path_(path),
+      file_(open_verified(path, kCheckpointFile)),
+      sha256_(read_verified_header(path, kCheckpointFile.exit).sha256) {}
 
-std::shared_ptr<const Tokenizer> Checkpoint::tokenizer() const { return read_tokenizer(file_, kKind.exit); }
+Config Checkpoint::config() const {
+  return as_checkpoint(path_, [&] {
+    Config config;
+    read_config_text(file_.read_text("config"), "config", run_sections(), config);
+    return config;
+  });
+}
+
+std::shared_ptr<const Tokenizer> Checkpoint::tokenizer() const {
+  return as_checkpoint(path_, [&] { return read_tokenizer(file_, kCheckpointFile.exit); });
+}
 
 TrainingState Checkpoint::state() const {
   TrainingState state;
@@ -153,10 +173,25 @@ TrainingState Checkpoint::state() const {
   return state;
 }
 
+std::vector<std::string> Checkpoint::faults_of_names(const std::string& group,
+                                                     std::set<std::string> wanted) const {
+  std::vector<std::string> faults;
+  const auto path_of = [&](const std::string& name) {
+    return join("'", path_, "': /", group == "/" ? std::string() : group + "/", name);
+  };
+  for (const std::string& name : file_.list(group)) {
+    if (wanted.erase(name) == 0)
+      faults.push_back(path_of(name) + " belongs to no part of what its config describes");
+  }
+  for (const std::string& name : wanted) faults.push_back(path_of(name) + " is missing");
+  return faults;
+}
+
 void Checkpoint::load_parameters(const Module& model) const {
   std::set<std::string> names;
   for (const NamedParameter& named : model.parameters()) names.insert(named.name);
-  check_names(file_, "model", names);
+  const auto faults = faults_of_names("model", names);
+  check(faults.empty(), Exit::checkpoint, faults.empty() ? "" : faults.front());
   for (const auto& [name, parameter] : model.parameters())
     read_tensor(file_, "model/" + name, parameter.value());
 }
@@ -165,8 +200,8 @@ std::map<std::string, Shape> Checkpoint::parameter_shapes() const {
   std::map<std::string, Shape> shapes;
   for (const std::string& name : file_.list("model")) {
     const Hdf5Shape extent = file_.dataset("model/" + name).shape();
-    check(extent.size() <= Shape::max_rank, kKind.exit, path_, ": /model/", name, " has ", extent.size(),
-          " axes");
+    check(extent.size() <= Shape::max_rank, kCheckpointFile.exit, path_, ": /model/", name, " has ",
+          extent.size(), " axes");
     Shape& shape = shapes[name];
     for (const int64_t axis : extent) shape = shape.append(axis);
   }
@@ -185,11 +220,19 @@ void Checkpoint::load_optimizer(Optimizer& optimizer) const {
   optimizer.set_steps(file_.read_attribute<int64_t>("optimizer", "steps"));
 }
 
+std::unique_ptr<LanguageModel> make_unset_model(const Checkpoint& checkpoint) {
+  return as_checkpoint(checkpoint.path(), [&] {
+    const Config config = checkpoint.config();
+    return std::make_unique<LanguageModel>(config.get(model_options()), config,
+                                           ModuleContext{.initialise = false});
+  });
+}
+
 LoadedModel load_model(const std::string& path) {
   const Checkpoint checkpoint(path);
   LoadedModel loaded;
-  read_config_text(checkpoint.config_text(), path + ": config", run_sections(), loaded.config);
-  loaded.model = std::make_unique<LanguageModel>(loaded.config.get(model_options()), loaded.config);
+  loaded.config = checkpoint.config();
+  loaded.model = make_unset_model(checkpoint);
   checkpoint.load_parameters(*loaded.model);
   loaded.tokenizer = checkpoint.tokenizer();
   loaded.state = checkpoint.state();

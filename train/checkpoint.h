@@ -2,15 +2,20 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "data/hdf5_file.h"
 #include "data/tokenizer.h"
+#include "data/verified_file.h"
 #include "layers/language_model.h"
 #include "optim/optimizer.h"
 #include "train/training_state.h"
 
 namespace tapestry {
+
+extern const FileKind kCheckpointFile;
 
 /// What goes into a checkpoint. Without an optimizer it holds weights only: good for everything but resuming.
 struct CheckpointParts {
@@ -32,7 +37,10 @@ class Checkpoint {
   explicit Checkpoint(const std::string& path);
 
   const std::string& path() const { return path_; }
-  std::string config_text() const { return file_.read_text("config"); }
+  /// SHA-256 of the content, which names exactly this checkpoint.
+  const std::string& sha256() const { return sha256_; }
+  const Hdf5File& file() const { return file_; }
+  Config config() const;
   std::shared_ptr<const Tokenizer> tokenizer() const;
   TrainingState state() const;
   /// Empty unless the model was imported.
@@ -46,11 +54,17 @@ class Checkpoint {
   std::map<std::string, Shape> parameter_shapes() const;
   /// Reads one parameter into a tensor of its shape.
   void read_parameter(const std::string& name, Tensor out) const;
+  /// What has no place in a checkpoint, or is missing, in the group: one line each.
+  std::vector<std::string> faults_of_names(const std::string& group, std::set<std::string> wanted) const;
 
  private:
   std::string path_;
   Hdf5File file_;
+  std::string sha256_;
 };
+
+/// The model that a checkpoint's config describes; the values of its parameters are undefined.
+std::unique_ptr<LanguageModel> make_unset_model(const Checkpoint& checkpoint);
 
 /// A model with everything that its checkpoint says about it.
 struct LoadedModel {

@@ -4,6 +4,8 @@
 
 namespace tapestry {
 
+Command inspect_command();
 Command train_command();
+Command verify_command();
 
 }  // namespace tapestry

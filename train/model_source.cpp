@@ -25,8 +25,7 @@ class CheckpointSource : public ModelSource {
  private:
   /// A checkpoint lists the options of every attention; those of attentions not in use mean nothing.
   void read_config() {
-    Config all;
-    read_config_text(checkpoint_.config_text(), path_ + ": config", run_sections(), all);
+    const Config all = checkpoint_.config();
     const auto model = all.get(model_options());
     const auto copy_section = [&](const std::string& section) {
       for (const auto& [key, value] : all.values())
@@ -57,7 +56,8 @@ std::unique_ptr<ModelSource> open_model_source(const std::string& path) {
 LoadedModel load_model(const ModelSource& source) {
   LoadedModel loaded;
   loaded.config = source.config();
-  loaded.model = std::make_unique<LanguageModel>(loaded.config.get(model_options()), loaded.config);
+  loaded.model = std::make_unique<LanguageModel>(loaded.config.get(model_options()), loaded.config,
+                                                 ModuleContext{.initialise = false});
   for (const auto& [name, parameter] : loaded.model->parameters()) {
     const auto found = source.shapes().find(name);
     check(found != source.shapes().end() && found->second == parameter.shape(), Exit::input, "'",

@@ -42,8 +42,7 @@ RunSetup make_run_setup(const Config& config, const TokenFile& tokens) {
 }
 
 Config resumed_config(const Config& given, const Checkpoint& checkpoint) {
-  Config config;
-  read_config_text(checkpoint.config_text(), checkpoint.path() + ": config", run_sections(), config);
+  Config config = checkpoint.config();
   Violations wrong;
   for (const auto& [key, value] : given.values()) {
     if (key.find('.') == std::string::npos) continue;

@@ -16,11 +16,11 @@ struct TrainingState {
   int64_t tokens = 0;                                          // tokens trained on
   double best_loss = std::numeric_limits<double>::infinity();  // lowest validation loss
   int64_t best_step = 0;
-  double grad_norm = 0;         // of the last step
-  bool unfinished = false;      // a signal came before the last step was validated and logged
-  TokenMean since_log;          // training loss since the last logged step
-  double seconds = 0;           // time spent, over all starts
-  std::vector<LogRow> history;  // the logged steps
+  double grad_norm = 0;              // of the last step
+  bool unfinished = false;           // a signal came before the last step was validated and logged
+  TokenMean since_log = {};          // training loss since the last logged step
+  double seconds = 0;                // time spent, over all starts
+  std::vector<LogRow> history = {};  // the logged steps
 };
 
 }  // namespace tapestry

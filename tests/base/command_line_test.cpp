@@ -55,6 +55,38 @@ TEST(CommandLine, WordsGoToTheLastList) {
               ElementsAre("a", "b"));
 }
 
+struct WordOptions {
+  std::vector<std::string> file;
+  std::string output;
+};
+
+TEST(CommandLine, PlainWordsGoToTheKeyThatTakesThem) {
+  const auto table = OptionTable<WordOptions>("", "Words")
+                         .add("file", &WordOptions::file, "files")
+                         .add("output", &WordOptions::output, "file")
+                         .plain_words("file");
+  const auto files = [&](const Words& words) {
+    Config config;
+    read_command_line(words, {&table, &net_options()}, config);
+    return config.get(table).file;
+  };
+  EXPECT_THAT(files({"a", "b,c", "--output", "x", "d"}), ElementsAre("a", "b,c", "d"));
+  EXPECT_THAT(files({"a", "--file", "b", "c"}), ElementsAre("a", "b", "c"));
+  EXPECT_THAT(files({"a", "--net.attention", "plain", "block"}), ElementsAre("a"));
+}
+
+TEST(CommandLine, OneWordForAKeyOfOneValue) {
+  const auto table =
+      OptionTable<WordOptions>("", "Words").add("output", &WordOptions::output, "file").plain_words("output");
+  const auto output = [&](const Words& words) {
+    Config config;
+    read_command_line(words, {&table}, config);
+    return config.get(table).output;
+  };
+  EXPECT_EQ(output({"a,b"}), "a,b");
+  EXPECT_EQ(usage_error([&] { output({"a", "b"}); }), "unexpected 'b': output was given already");
+}
+
 TEST(CommandLine, MistakesAreNamed) {
   EXPECT_EQ(error_of({"--block.chunk"}), "--block.chunk needs a value (integer)");
   EXPECT_EQ(error_of({"--block.chunk", "--net.width", "3"}), "--block.chunk needs a value (integer)");

@@ -4,42 +4,13 @@
 #include <sstream>
 
 #include "data/hdf5_file.h"
-#include "tests/support/byte_token_file.h"
-#include "tests/support/shell.h"
+#include "tests/support/tiny_run.h"
 #include "train/checkpoint.h"
 
 namespace tapestry::test {
 namespace {
 
-/// A folder with a small token file and a config of a tiny model, and the commands on them.
-class TrainCommand : public testing::Test {
- protected:
-  TrainCommand() {
-    std::string text;
-    for (int i = 0; i < 400; ++i) text += "the cat sat on mat number " + std::to_string(i * i) + ". ";
-    write_byte_token_file(folder_ / "tokens.h5", text);
-    write_text(
-        folder_ / "tiny.ini",
-        "[model]\nattention = bsbr,standard\nn_layer = 2\nn_head = 2\nn_embd = 16\ndropout = 0.1\n"
-        "[bsbr]\nchunk = 8\n[data]\nseq_len = 24\ntokens = " +
-            (folder_ / "tokens.h5") +
-            "\n"
-            "[train]\nmax_steps = 12\nbatch_size = 2\ngrad_accum = 3\nlog_every = 2\neval_every = 5\n"
-            "eval_tokens = 300\ncheckpoint_every = 4\n[optim]\nlearning_rate = 1e-2\n"
-            "[run]\nthreads = 1\n");
-  }
-
-  ShellResult train(const std::string& out, const std::string& more = "") {
-    return shell(train_line(out, more));
-  }
-  std::string train_line(const std::string& out, const std::string& more = "") {
-    return "tapestry train --config " + (folder_ / "tiny.ini") + " --train.out " + (folder_ / out) + " " +
-           more;
-  }
-  std::string file(const std::string& run, const std::string& name) { return folder_ / (run + "/" + name); }
-
-  TemporaryFolder folder_;
-};
+class TrainCommand : public testing::Test, protected TinyRun {};
 
 /// metrics.csv without the columns of time and memory.
 std::string steady_columns(const std::string& path) {

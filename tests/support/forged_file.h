@@ -1,0 +1,62 @@
+#pragma once
+
+#include <hdf5.h>
+
+#include <functional>
+#include <string>
+
+#include "data/sha256.h"
+#include "tests/support/temporary_folder.h"
+
+namespace tapestry::test {
+
+/// Writes the user block that the content of a verified file deserves: what a forger would do, or a bug in
+/// the program that wrote it.
+inline void seal(const std::string& path, const std::string& kind = "checkpoint") {
+  constexpr size_t user_block = 512;
+  std::string bytes = read_text(path);
+  const std::string content = bytes.substr(user_block);
+  std::string block = "TAPESTRY 1\nkind " + kind + "\nlength " + std::to_string(content.size()) +
+                      "\nsha256 " + Sha256().update(content).hex() + "\n";
+  block.resize(user_block, '\0');
+  write_text(path, block + content);
+}
+
+/// Changes the HDF5 content of a verified file with the C library, and seals it again.
+inline void forge(const std::string& path, const std::function<void(hid_t file)>& change,
+                  const std::string& kind = "checkpoint") {
+  const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
+  change(file);
+  H5Fclose(file);
+  seal(path, kind);
+}
+
+inline void remove_link(hid_t file, const std::string& name) { H5Ldelete(file, name.c_str(), H5P_DEFAULT); }
+
+/// Puts a dataset of this type and shape, with zeros, in the place of another.
+inline void replace_dataset(hid_t file, const std::string& name, hid_t type,
+                            const std::vector<hsize_t>& shape) {
+  if (H5Lexists(file, name.c_str(), H5P_DEFAULT) > 0) remove_link(file, name);
+  const hid_t space = shape.empty() ? H5Screate(H5S_SCALAR)
+                                    : H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr);
+  const hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
+  H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY);
+  const hid_t data = H5Dcreate2(file, name.c_str(), type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+  H5Dclose(data);
+  H5Pclose(creation);
+  H5Sclose(space);
+}
+
+inline void set_attribute(hid_t file, const std::string& object, const std::string& name, int64_t value) {
+  const hid_t owner = H5Oopen(file, object.c_str(), H5P_DEFAULT);
+  const hid_t attribute = H5Aopen(owner, name.c_str(), H5P_DEFAULT);
+  H5Awrite(attribute, H5T_NATIVE_INT64, &value);
+  H5Aclose(attribute);
+  H5Oclose(owner);
+}
+
+inline void remove_attribute(hid_t file, const std::string& object, const std::string& name) {
+  H5Adelete_by_name(file, object.c_str(), name.c_str(), H5P_DEFAULT);
+}
+
+}  // namespace tapestry::test
