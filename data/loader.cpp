@@ -59,27 +59,4 @@ double Loader::epoch(int64_t step) const {
   return static_cast<double>(step * windows_per_step()) / static_cast<double>(windows_);
 }
 
-SequentialBatches::SequentialBatches(std::shared_ptr<const TokenSource> tokens, int64_t seq_len,
-                                     int64_t batch_size)
-    : tokens_(std::move(tokens)), seq_len_(seq_len), batch_size_(batch_size) {
-  require(seq_len > 0 && batch_size > 0, "seq_len ", seq_len, ", batch_size ", batch_size,
-          ": both must be at least 1");
-  check(tokens_->size() >= 2, Exit::input, tokens_->name(), ": ", tokens_->size(),
-        " tokens are too few, at least 2 are needed");
-  full_windows_ = targets() / seq_len;
-  full_batches_ = (full_windows_ + batch_size - 1) / batch_size;
-  short_window_ = targets() % seq_len;
-}
-
-Batch SequentialBatches::operator[](int64_t i) const {
-  require(i >= 0 && i < size(), "batch ", i, " of ", size());
-  const bool is_short = i == full_batches_;
-  const int64_t first = is_short ? full_windows_ : i * batch_size_;
-  Batch batch = is_short ? empty_batch(1, short_window_)
-                         : empty_batch(std::min(batch_size_, full_windows_ - first), seq_len_);
-  for (int64_t row = 0; row < batch.batch_size; ++row)
-    fill_row(*tokens_, (first + row) * seq_len_, row, batch);
-  return batch;
-}
-
 }  // namespace tapestry

@@ -54,23 +54,4 @@ class Loader {
   int64_t windows_, left_over_;
 };
 
-/// All tokens in order, for validation: windows as in an epoch of the Loader, starting at the first token,
-/// and one shorter window with what is left. Every token but the first is a target exactly once, whatever the
-/// batch size.
-class SequentialBatches {
- public:
-  /// Fewer than two tokens is an Error(Exit::input).
-  SequentialBatches(std::shared_ptr<const TokenSource> tokens, int64_t seq_len, int64_t batch_size = 1);
-
-  /// Batches of batch_size windows, one with the remaining full windows, one with the short window.
-  int64_t size() const { return full_batches_ + (short_window_ > 0 ? 1 : 0); }
-  Batch operator[](int64_t i) const;
-  int64_t targets() const { return tokens_->size() - 1; }
-
- private:
-  std::shared_ptr<const TokenSource> tokens_;
-  int64_t seq_len_, batch_size_;
-  int64_t full_windows_, full_batches_, short_window_;
-};
-
 }  // namespace tapestry

@@ -120,25 +120,5 @@ TEST(Loader, SaysHowManyTokensAreNeeded) {
   expect_error(Exit::usage, "step -1", [&] { loader.batch(-1); });
 }
 
-TEST(SequentialBatches, EveryTokenButTheFirstIsATargetOnceInOrder) {
-  for (const int64_t size : {2, 3, 16, 17, 18, 100, 161}) {
-    for (const int64_t batch_size : {1, 3, 4}) {
-      const SequentialBatches batches(counting_tokens(size), 16, batch_size);
-      std::vector<int32_t> targets;
-      for (int64_t i = 0; i < batches.size(); ++i) {
-        const Batch batch = batches[i];
-        expect_shifted(batch);
-        EXPECT_LE(batch.batch_size, batch_size);
-        targets.insert(targets.end(), batch.targets.begin(), batch.targets.end());
-      }
-      std::vector<int32_t> expected(static_cast<size_t>(size - 1));
-      std::iota(expected.begin(), expected.end(), 1);
-      EXPECT_EQ(targets, expected) << size << " " << batch_size;
-      EXPECT_EQ(batches.targets(), size - 1);
-    }
-  }
-  expect_error(Exit::input, "1 tokens are too few", [] { SequentialBatches(counting_tokens(1), 16); });
-}
-
 }  // namespace
 }  // namespace tapestry
