@@ -132,7 +132,9 @@ void Trainer::log_step(double valid_loss, RunLog& log) {
 }
 
 double Trainer::validate_and_keep_best() {
+  const double started = steady_seconds();
   const double loss = parts_.validate();
+  logged_at_ += steady_seconds() - started;  // tokens_per_second is of training alone
   if (loss < state_.best_loss) {
     state_.best_loss = loss;
     state_.best_step = state_.step;

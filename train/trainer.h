@@ -59,7 +59,7 @@ class Trainer {
   TrainingState state_;
   double started_;         // seconds on the steady clock when this process began to train
   double seconds_before_;  // spent by earlier starts of the run
-  double logged_at_;       // seconds of the run, and its tokens, at the last logged step
+  double logged_at_;       // seconds of the run, less later validations, and tokens at the last logged step
   int64_t tokens_at_log_;
 };
 
