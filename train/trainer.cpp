@@ -102,12 +102,13 @@ void Trainer::stop_nonfinite(double loss, const std::string& parameter) {
 }
 
 void Trainer::after_step(RunLog& log) {
-  const bool validate = state_.step == 0 || due(options_.eval_every) || finished();
-  const double valid_loss = validate ? validate_and_keep_best() : LogRow::unknown;
+  const bool validated = state_.step == 0 || due(options_.eval_every) || finished();
+  const double valid_loss = validated ? validate() : LogRow::unknown;
   // Cut short by a signal: the resumed run begins with what is missing here.
-  if (validate && std::isnan(valid_loss) && stop_requested()) return;
-  if (validate || due(options_.log_every)) log_step(valid_loss, log);
+  if (validated && std::isnan(valid_loss) && stop_requested()) return;
+  if (validated || due(options_.log_every)) log_step(valid_loss, log);
   state_.unfinished = false;
+  if (valid_loss < state_.best_loss) keep_best(valid_loss);
   if (state_.step > 0 && due(options_.checkpoint_every)) save_numbered();
 }
 
@@ -131,16 +132,17 @@ void Trainer::log_step(double valid_loss, RunLog& log) {
   print_step(row, options_.max_steps, step_tokens());
 }
 
-double Trainer::validate_and_keep_best() {
+double Trainer::validate() {
   const double started = steady_seconds();
   const double loss = parts_.validate();
   logged_at_ += steady_seconds() - started;  // tokens_per_second is of training alone
-  if (loss < state_.best_loss) {
-    state_.best_loss = loss;
-    state_.best_step = state_.step;
-    if (state_.step > 0) parts_.save(parts_.folder.best(), state_);
-  }
   return loss;
+}
+
+void Trainer::keep_best(double valid_loss) {
+  state_.best_loss = valid_loss;
+  state_.best_step = state_.step;
+  if (state_.step > 0) parts_.save(parts_.folder.best(), state_);
 }
 
 void Trainer::save_numbered() {

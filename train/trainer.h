@@ -46,7 +46,8 @@ class Trainer {
   [[noreturn]] void stop_nonfinite(double loss, const std::string& parameter);
   void after_step(RunLog& log);
   void log_step(double valid_loss, RunLog& log);
-  double validate_and_keep_best();
+  double validate();
+  void keep_best(double valid_loss);
   void save_numbered();
   bool due(int64_t every) const { return every > 0 && state_.step % every == 0; }
   bool finished() const { return state_.step >= options_.max_steps; }
