@@ -20,9 +20,10 @@ GauOptions resolved(const AttentionDims& dims, GauOptions options) {
   check(!dims.rotary || options.s % 2 == 0, Exit::usage, "gau.s = ", options.s,
         " is odd, but rotary positions turn pairs of channels: choose an even width");
   if (options.e == 0) options.e = 2 * dims.n_embd;
-  const double chunk = static_cast<double>(options.chunk);
-  if (options.quad_scale == 0) options.quad_scale = 1 / std::sqrt(chunk * options.s);
-  if (options.lin_scale == 0) options.lin_scale = 1 / chunk;
+  // Not the 1 / chunk of FLASH: with projections that start at a deviation of 0.02 its squares would switch
+  // the quadratic part off for most of training.
+  if (options.quad_scale == 0) options.quad_scale = 1 / std::sqrt(static_cast<double>(options.s));
+  if (options.lin_scale == 0) options.lin_scale = 1 / static_cast<double>(options.chunk);
   return options;
 }
 
@@ -34,8 +35,8 @@ const OptionTable<GauOptions>& gau_options() {
           .add("chunk", &GauOptions::chunk, "tokens a chunk", at_least(1))
           .add("e", &GauOptions::e, "width of values and gate; 0: 2 n_embd", at_least(0))
           .add("s", &GauOptions::s, "width of queries and keys", at_least(1))
-          .add("quad_scale", &GauOptions::quad_scale,
-               "factor of the scores within a chunk; 0: 1 / sqrt(chunk s)", at_least(0))
+          .add("quad_scale", &GauOptions::quad_scale, "factor of the scores within a chunk; 0: 1 / sqrt(s)",
+               at_least(0))
           .add("lin_scale", &GauOptions::lin_scale, "factor of the scores across chunks; 0: 1 / chunk",
                at_least(0))
           .add("rel_bias", &GauOptions::rel_bias, "a learned bias of the scores by distance within a chunk")

@@ -61,7 +61,7 @@ TEST(Gau, WithoutLinearQueriesChunksAreIndependent) {
 }
 
 TEST(Gau, ScalesDependOnTheOptionsOnly) {
-  const std::string quad = format_value(1 / std::sqrt(8.0 * 32));
+  const std::string quad = format_value(1 / std::sqrt(32.0));
   const Layer usual(Options{{"chunk", "8"}, {"s", "32"}});
   const Layer given(Options{{"chunk", "8"}, {"s", "32"}, {"quad_scale", quad}, {"lin_scale", "0.125"}});
   EXPECT_EQ(usual.run(), given.run());
