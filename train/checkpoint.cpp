@@ -95,6 +95,7 @@ void write_state(Hdf5File& file, const TrainingState& state) {
   file.write_attribute("state", "since_log_nll", state.since_log.sum());
   file.write_attribute("state", "since_log_tokens", state.since_log.tokens());
   file.write_attribute("state", "seconds", state.seconds);
+  file.write_attribute("state", "tokens_sha256", state.tokens_sha256);
 }
 
 void write_optimizer(Hdf5File& file, Optimizer& optimizer) {
@@ -169,6 +170,7 @@ TrainingState Checkpoint::state() const {
   state.since_log.add(file_.read_attribute<double>("state", "since_log_nll"),
                       file_.read_attribute<int64_t>("state", "since_log_tokens"));
   state.seconds = file_.read_attribute<double>("state", "seconds");
+  state.tokens_sha256 = file_.read_attribute<std::string>("state", "tokens_sha256");
   state.history = read_history(file_);
   return state;
 }

@@ -59,6 +59,7 @@ void add_progress(Report& report, const Checkpoint& checkpoint) {
   add_loss(report, "valid_perplexity", std::exp(valid_loss));
   add_loss(report, "best_loss", state.best_loss);
   report.add("best_step", state.best_step);
+  report.add("tokens_sha256", state.tokens_sha256);
   report.add("resumable", checkpoint.has_optimizer());
 }
 

@@ -5,7 +5,6 @@
 #include "data/data_options.h"
 #include "layers/attention/attention.h"
 #include "train/gpt2_import.h"
-#include "train/model_config.h"
 
 namespace tapestry {
 namespace {

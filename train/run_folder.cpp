@@ -67,14 +67,16 @@ FileLock::FileLock(const fs::path& file) : fd_(::open(file.c_str(), O_RDWR | O_C
 FileLock::~FileLock() { ::close(fd_); }
 
 RunFolder::RunFolder(const fs::path& path, Mode mode) : path_(make_folder(path)), lock_(path / "run.lock") {
-  const bool has_run = fs::exists(last()) || fs::exists(metrics());
+  const bool has_checkpoint = fs::exists(last()) || fs::exists(best()) || !numbered().empty();
+  const bool has_run = has_checkpoint || fs::exists(metrics());
   if (mode == Mode::fresh) {
     check(!has_run, Exit::usage, path_.string(),
           " already holds a run: go on with it with --resume, replace it with --overwrite, or choose another "
           "train.out");
   }
   if (mode == Mode::resume) {
-    check(fs::exists(last()), Exit::checkpoint, path_.string(), " holds no last.h5 to resume from");
+    check(has_checkpoint, Exit::checkpoint, path_.string(),
+          " holds no last.h5 or other checkpoint to resume from");
   }
   if (mode == Mode::overwrite) remove_run();
 }

@@ -9,6 +9,7 @@
 #include "train/mean_nll.h"
 #include "train/memory_forecast.h"
 #include "train/model_config.h"
+#include "train/resume_point.h"
 #include "train/run_setup.h"
 #include "train/trainer.h"
 
@@ -87,7 +88,7 @@ Exit train(const Config& given) {
   }
   RunFolder folder(given.get(train_options()).out, folder_mode(command));
   std::optional<Checkpoint> last;
-  if (command.resume) last.emplace(folder.last().string());
+  if (command.resume) last.emplace(open_resume_point(folder));
   const Config config = last ? resumed_config(given, *last) : given;
   const TokenFile tokens = open_tokens(config);
   const RunSetup setup = make_run_setup(config, tokens);
@@ -99,11 +100,15 @@ Exit train(const Config& given) {
     last->load_parameters(model);
     last->load_optimizer(*optimizer);
     state = last->state();
+    check(state.tokens_sha256 == tokens.sha256(), Exit::input, "the run of ", last->path(),
+          " began with other tokens than those of ", tokens.path(), ": SHA-256 ", state.tokens_sha256,
+          ", not ", tokens.sha256(), "; name the same file, or start a new run with train.init");
     last.reset();
     std::printf("resuming at step %lld, token %lld, epoch %.3f\n", static_cast<long long>(state.step),
                 static_cast<long long>(state.tokens), loader.epoch(state.step));
   } else {
     load_initial_weights(setup.train.init, model, tokens);
+    state.tokens_sha256 = tokens.sha256();
   }
   print_sizes(setup, model, tokens);
   const std::string config_text = format_config(setup.config, run_sections());

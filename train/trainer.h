@@ -32,8 +32,9 @@ class Trainer {
   Trainer(TrainerParts parts, const TrainOptions& options, double grad_clip, uint64_t seed,
           TrainingState state);
 
-  /// Exit::done, or Exit::stopped after a signal, both with last.h5 written. A number that is not finite is
-  /// Error(nonfinite), with the state before that step in last.h5.
+  /// Exit::done, or Exit::stopped after a signal, both with last.h5 written. A run that starts writes one
+  /// before it trains: a disk without room shows itself at once, and a kill always leaves something to
+  /// resume. A number that is not finite is Error(nonfinite), with the state before that step in last.h5.
   Exit run();
 
   /// One optimizer step. Throws before the update when the loss or a gradient is not finite.

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <string>
 #include <vector>
 
 #include "optim/token_mean.h"
@@ -17,9 +18,10 @@ struct TrainingState {
   double best_loss = std::numeric_limits<double>::infinity();  // lowest validation loss
   int64_t best_step = 0;
   double grad_norm = 0;              // of the last step
-  bool unfinished = false;           // a signal came before the last step was validated and logged
+  bool unfinished = true;            // the last step, or the start, is not yet validated and logged
   TokenMean since_log = {};          // training loss since the last logged step
   double seconds = 0;                // time spent, over all starts
+  std::string tokens_sha256 = "";    // content of the token file; empty for weights of no run
   std::vector<LogRow> history = {};  // the logged steps
 };
 
