@@ -15,6 +15,9 @@ int64_t peak_memory_bytes();
 /// Makes that the memory resident now, where the system allows it.
 void reset_peak_memory();
 
+/// Seconds that the threads of this process have run so far, added up over the cores.
+double processor_seconds();
+
 /// Pages that the system has had to provide to this process so far.
 int64_t page_faults();
 

@@ -75,36 +75,45 @@ void measure_memory(Subject& subject, BenchFigures& figures) {
   figures.peak_resident_bytes = peak_memory_bytes();
 }
 
+/// Times work again and again.
+class Stopwatch {
+ public:
+  template <class Work>
+  void time(const Work& work) {
+    const double start = steady_seconds(), processor_start = processor_seconds();
+    work();
+    seconds_.push_back(steady_seconds() - start);
+    processor_.push_back(processor_seconds() - processor_start);
+  }
+  Timing timing() const {
+    return {median(seconds_), *std::min_element(seconds_.begin(), seconds_.end()), median(processor_)};
+  }
+
+ private:
+  std::vector<double> seconds_, processor_;
+};
+
 void measure_time(Subject& subject, GemmFloor& floor, const BenchPlan& plan, BenchFigures& figures) {
-  std::vector<double> seconds, product_seconds, faults;
+  Stopwatch run, products;
+  std::vector<double> faults;
   floor.run();
   for (int64_t i = 0; i < plan.repeats; ++i) {
     const int64_t faults_before = page_faults();
-    const double start = steady_seconds();
-    subject.run();
-    seconds.push_back(steady_seconds() - start);
+    run.time([&] { subject.run(); });
     faults.push_back(static_cast<double>(page_faults() - faults_before));
-    product_seconds.push_back(floor.run());
+    products.time([&] { floor.run(); });
     if (plan.after_run) plan.after_run();
   }
-  figures.seconds = median(seconds);
-  figures.fastest_seconds = *std::min_element(seconds.begin(), seconds.end());
+  figures.run = run.timing();
+  figures.products = products.timing();
   figures.page_faults = static_cast<int64_t>(median(faults));
-  figures.product_seconds = median(product_seconds);
-  figures.fastest_product_seconds = *std::min_element(product_seconds.begin(), product_seconds.end());
-}
-
-std::optional<double> share(const BenchFigures& figures, double product_seconds, double seconds) {
-  if (!figures.attention_flops) return std::nullopt;
-  return (1 + *figures.attention_flops / figures.product_flops) * product_seconds / seconds;
 }
 
 }  // namespace
 
-std::optional<double> BenchFigures::gemm_share() const { return share(*this, product_seconds, seconds); }
-
-std::optional<double> BenchFigures::fastest_gemm_share() const {
-  return share(*this, fastest_product_seconds, fastest_seconds);
+std::optional<double> BenchFigures::gemm_share(double Timing::*time) const {
+  if (!attention_flops) return std::nullopt;
+  return (1 + *attention_flops / product_flops) * products.*time / run.*time;
 }
 
 BenchFigures bench(const ModelOptions& model, const Config& config, const StepShape& shape,

@@ -19,11 +19,18 @@ struct BenchPlan {
   std::function<void()> after_run = {};  // called after every run, warm-up included
 };
 
-/// The figures of one model at one shape. Times are medians over the repeats. A run is a forward pass to the
+/// Of several runs of the same work, in seconds.
+struct Timing {
+  double median = 0;
+  double fastest = 0;
+  double processor = 0;  // median of the time on processors, added up over threads
+};
+
+/// The figures of one model at one shape. A run is a forward pass to the
 /// loss or, in training, a whole step: forward, backward, clipping, update.
 struct BenchFigures {
-  double seconds = 0;
-  double fastest_seconds = 0;
+  Timing run;
+  Timing products;                        // the linear layers' products alone, run after every repeat
   int64_t page_faults = 0;                // of the repeats' median run
   int64_t peak_bytes = 0;                 // most pool memory in use: weights, gradients, optimizer, run
   int64_t run_bytes = 0;                  // of those, what is free again after the run
@@ -31,12 +38,10 @@ struct BenchFigures {
   int64_t peak_resident_bytes = 0;        // of the process
   double product_flops = 0;               // of the linear layers
   std::optional<double> attention_flops;  // of the attentions' cores, where their cost is known
-  double product_seconds = 0;             // the same products alone, run after every repeat
-  double fastest_product_seconds = 0;
 
-  /// The rate of the run's multiplications as a share of the rate of bare products; medians of both.
-  std::optional<double> gemm_share() const;
-  std::optional<double> fastest_gemm_share() const;
+  /// The rate of the run's multiplications as a share of that of the bare products, by one of their times:
+  /// `median` where the machine is free, `processor` where others use it too, and threads wait for them.
+  std::optional<double> gemm_share(double Timing::*time = &Timing::median) const;
 };
 
 BenchFigures bench(const ModelOptions& model, const Config& config, const StepShape& shape,

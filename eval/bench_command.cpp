@@ -90,11 +90,11 @@ Figure optional_figure(const std::optional<double>& value) { return value ? Figu
 
 void add_row(Report::Table& table, const Case& c, const BenchFigures& f) {
   const double tokens = static_cast<double>(c.shape.tokens());
-  table.row({c.name, c.shape.seq_len, c.shape.batch_size, f.seconds, f.fastest_seconds, tokens / f.seconds,
-             optional_figure(f.gemm_share()), optional_figure(f.fastest_gemm_share()),
-             f.product_flops / f.product_seconds / 1e9, f.product_flops / 1e9,
-             f.attention_flops ? Figure(*f.attention_flops / 1e9) : Figure(), f.peak_bytes, f.run_bytes,
-             f.saved_bytes, f.peak_resident_bytes, f.page_faults});
+  table.row({c.name, c.shape.seq_len, c.shape.batch_size, f.run.median, f.run.fastest, f.run.processor,
+             tokens / f.run.median, optional_figure(f.gemm_share()),
+             optional_figure(f.gemm_share(&Timing::processor)), f.product_flops / f.products.median / 1e9,
+             f.product_flops / 1e9, f.attention_flops ? Figure(*f.attention_flops / 1e9) : Figure(),
+             f.peak_bytes, f.run_bytes, f.saved_bytes, f.peak_resident_bytes, f.page_faults});
 }
 
 /// One row for each attention: time and memory of one sequence over its length.
@@ -105,7 +105,7 @@ void add_exponents(Report& report, const std::vector<Case>& cases, const std::ve
     for (end = begin; end < cases.size() && cases[end].name == cases[begin].name; ++end) {
       const double batch = static_cast<double>(cases[end].shape.batch_size);
       lengths.push_back(static_cast<double>(cases[end].shape.seq_len));
-      seconds.push_back(figures[end].seconds / batch);
+      seconds.push_back(figures[end].run.median / batch);
       bytes.push_back(static_cast<double>(figures[end].run_bytes) / batch);
     }
     table.row({cases[begin].name, fitted_exponent(lengths, seconds), fitted_exponent(lengths, bytes)});
@@ -122,7 +122,7 @@ Report report_of(const BenchOptions& options, const Config& config, const std::v
   report.add("vocab_size", model.vocab_size).add("repeats", options.repeats);
   auto& table =
       report.table("results", {"attention", "seq_len", "batch_size", "seconds", "fastest_seconds",
-                               "tokens_per_second", "gemm_share", "fastest_gemm_share",
+                               "processor_seconds", "tokens_per_second", "gemm_share", "processor_gemm_share",
                                "gemm_gflops_per_second", "product_gflop", "attention_gflop", "peak_bytes",
                                "run_bytes", "saved_bytes", "peak_resident_bytes", "page_faults"});
   for (size_t i = 0; i < cases.size(); ++i) add_row(table, cases[i], figures[i]);

@@ -7,14 +7,14 @@
 
 namespace tapestry {
 
-/// The least time that matrix products take: the products alone, as cpu::gemm runs them, on operands of their
-/// own.
+/// Matrix products alone, as cpu::gemm runs them, on operands of their own: their time is the least that work
+/// built on them can take.
 class GemmFloor {
  public:
   explicit GemmFloor(std::vector<Gemm> products);
 
-  /// Runs each product once; returns the seconds that took.
-  double run();
+  /// Runs each product once.
+  void run();
   double flops() const;
 
  private:

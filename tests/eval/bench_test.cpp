@@ -35,18 +35,28 @@ TEST(Bench, AStepTakesAllThatTrainingHolds) {
   const BenchFigures figures = bench(small_model, {}, {.batch_size = 2, .seq_len = 24},
                                      {.warmup = 2, .repeats = 3, .after_run = [&] { ++runs; }});
   EXPECT_EQ(runs, 5);
-  EXPECT_GT(figures.fastest_seconds, 0);
-  EXPECT_GE(figures.seconds, figures.fastest_seconds);
-  EXPECT_GT(figures.fastest_product_seconds, 0);
-  EXPECT_GE(figures.product_seconds, figures.fastest_product_seconds);
+  for (const Timing& timing : {figures.run, figures.products}) {
+    EXPECT_GT(timing.fastest, 0);
+    EXPECT_GE(timing.median, timing.fastest);
+    EXPECT_GE(timing.processor, 0);
+  }
   const LanguageModel model(small_model);
   // Weights, gradients and the two moments of AdamW stay; what the tape saved is part of what goes.
   EXPECT_GE(figures.peak_bytes - figures.run_bytes, 4 * 4 * model.parameter_count());
   EXPECT_GE(figures.run_bytes, figures.saved_bytes);
   EXPECT_GE(figures.saved_bytes, 4 * 2 * 24 * small_model.n_layer * 8 * small_model.n_embd);
   EXPECT_GT(figures.peak_resident_bytes, figures.peak_bytes);
-  const double multiplications = (1 + *figures.attention_flops / figures.product_flops);
-  EXPECT_DOUBLE_EQ(*figures.gemm_share(), multiplications * figures.product_seconds / figures.seconds);
+}
+
+TEST(Bench, ShareComparesTheRatesOfMultiplications) {
+  BenchFigures figures{.run = {.median = 4, .fastest = 3, .processor = 8},
+                       .products = {.median = 2, .fastest = 2, .processor = 5},
+                       .product_flops = 100,
+                       .attention_flops = 20};
+  EXPECT_DOUBLE_EQ(*figures.gemm_share(), (120.0 / 4) / (100.0 / 2));
+  EXPECT_DOUBLE_EQ(*figures.gemm_share(&Timing::processor), (120.0 / 8) / (100.0 / 5));
+  figures.attention_flops = std::nullopt;
+  EXPECT_FALSE(figures.gemm_share());
 }
 
 TEST(Bench, ForwardSavesNothingAndMakesNoGradients) {
@@ -56,7 +66,7 @@ TEST(Bench, ForwardSavesNothingAndMakesNoGradients) {
   EXPECT_EQ(figures.saved_bytes, 0);
   EXPECT_GE(figures.peak_bytes, 4 * model.parameter_count());
   EXPECT_LT(figures.peak_bytes - figures.run_bytes, 2 * 4 * model.parameter_count());
-  EXPECT_GT(figures.seconds, 0);
+  EXPECT_GT(figures.run.median, 0);
 }
 
 }  // namespace
