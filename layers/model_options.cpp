@@ -30,9 +30,10 @@ const OptionTable<ModelOptions>& model_options() {
 
 void check_model_options(const ModelOptions& options) {
   Violations wrong;
-  wrong.require(options.n_embd % options.n_head == 0, "model.n_head = ", options.n_head,
+  const bool divides = options.n_embd % options.n_head == 0;
+  wrong.require(divides, "model.n_head = ", options.n_head,
                 " does not divide model.n_embd = ", options.n_embd);
-  wrong.require(options.positions != "rotary" || options.n_embd / options.n_head % 2 == 0,
+  wrong.require(options.positions != "rotary" || !divides || options.n_embd / options.n_head % 2 == 0,
                 "model.positions = rotary needs an even head width, n_embd / n_head is ",
                 options.n_embd / options.n_head);
   const auto listed = static_cast<int64_t>(options.attention.size());

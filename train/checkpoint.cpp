@@ -170,7 +170,8 @@ TrainingState Checkpoint::state() const {
   state.since_log.add(file_.read_attribute<double>("state", "since_log_nll"),
                       file_.read_attribute<int64_t>("state", "since_log_tokens"));
   state.seconds = file_.read_attribute<double>("state", "seconds");
-  state.tokens_sha256 = file_.read_attribute<std::string>("state", "tokens_sha256");
+  if (file_.has_attribute("state", "tokens_sha256"))
+    state.tokens_sha256 = file_.read_attribute<std::string>("state", "tokens_sha256");
   state.history = read_history(file_);
   return state;
 }

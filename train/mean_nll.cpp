@@ -53,8 +53,8 @@ std::vector<EvalWindow> eval_windows(int64_t tokens, const EvalProtocol& protoco
 NllSum sum_nll(const LanguageModel& model, const TokenSource& text, int64_t count,
                const EvalProtocol& protocol, const std::function<bool(const NllSum&)>& go_on) {
   const std::vector<EvalWindow> windows = eval_windows(count, protocol);
-  check(!windows.empty(), Exit::input, "a text of ", count,
-        " tokens has nothing to score: it takes at least two");
+  check(!windows.empty(), Exit::input, text.name(), ": ", count,
+        " tokens leave nothing to score, it takes at least two");
   NllSum sum;
   for (auto first = windows.begin(); first != windows.end();) {
     auto last = first + 1;

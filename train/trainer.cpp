@@ -56,8 +56,8 @@ Trainer::Trainer(TrainerParts parts, const TrainOptions& options, double grad_cl
 }
 
 Exit Trainer::run() {
-  RunLog log(parts_.folder.metrics(), state_.step - (state_.unfinished ? 1 : 0));
   if (state_.step == 0) parts_.save(parts_.folder.last(), state_);
+  RunLog log(parts_.folder.metrics(), state_.step - (state_.unfinished ? 1 : 0));
   if (state_.unfinished) after_step(log);
   while (!finished() && !stop_requested()) {
     step();
