@@ -2,10 +2,11 @@
 
 #include <filesystem>
 
-#include "base/error.h"
+#include "base/options.h"
 #include "data/atomic_file.h"
 #include "data/bpe_tokenizer.h"
 #include "data/byte_tokenizer.h"
+#include "data/id_tokenizer.h"
 #include "data/input_file.h"
 #include "data/sha256.h"
 
@@ -36,11 +37,26 @@ void Tokenizer::check_id(int32_t id) const {
   require(id >= 0 && id < vocab_size(), "token id ", id, " is outside the vocabulary of ", vocab_size());
 }
 
+namespace {
+
+std::unique_ptr<Tokenizer> make_id_tokenizer(const std::map<std::string, std::string>& files,
+                                             const std::string& origin) {
+  const auto size = files.find(IdTokenizer::kSizeFile);
+  check(size != files.end(), Exit::input, origin, ": the tokenizer's ", IdTokenizer::kSizeFile,
+        " is missing");
+  int64_t tokens = 0;
+  parse_value(size->second, between(1, INT32_MAX), tokens);
+  return std::make_unique<IdTokenizer>(tokens);
+}
+
+}  // namespace
+
 std::unique_ptr<Tokenizer> make_tokenizer(const std::string& kind,
                                           const std::map<std::string, std::string>& files,
                                           const std::string& origin) {
   if (kind == "bytes") return std::make_unique<ByteTokenizer>();
-  check(kind == "bpe", Exit::input, origin, ": unknown tokenizer '", kind, "', known are bytes and bpe");
+  if (kind == "ids") return make_id_tokenizer(files, origin);
+  check(kind == "bpe", Exit::input, origin, ": unknown tokenizer '", kind, "', known are bytes, bpe and ids");
   for (const char* name : {BpeTokenizer::kVocabFile, BpeTokenizer::kMergesFile})
     check(files.contains(name), Exit::input, origin, ": the tokenizer's ", name, " is missing");
   return std::make_unique<BpeTokenizer>(files.at(BpeTokenizer::kVocabFile),

@@ -22,7 +22,7 @@ class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
 
-  /// "bytes" or "bpe".
+  /// "bytes", "bpe" or "ids".
   virtual std::string kind() const = 0;
   virtual int64_t vocab_size() const = 0;
   /// The token between documents, where the vocabulary has one. Never the result of encoding text.

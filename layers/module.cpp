@@ -27,7 +27,7 @@ void fill_normal(Tensor& value, const Init& init, uint64_t key) {
 
 Module::Module(Module& parent, const std::string& name)
     : context_(parent.context_), path_(parent.path_of(name)) {
-  parent.entries_.push_back({name, {}, this});
+  parent.entries_.push_back({name, {}, {}, this});
 }
 
 std::vector<NamedParameter> Module::parameters() const {
@@ -52,16 +52,26 @@ int64_t Module::parameter_count() const {
   return count;
 }
 
-Tensor Module::first_values(const std::string& name, Shape shape, Init init) const {
-  if (!context_.initialise) return Tensor::empty(shape, context_.dtype);
-  Tensor value = Tensor::full(shape, init.mean, context_.dtype);
-  if (init.deviation != 0) fill_normal(value, init, combine_keys(context_.seed, hash_of(path_of(name))));
-  return value;
+void Module::initialise(const std::string& path) const {
+  for (const Entry& entry : entries_) {
+    if (entry.child) {
+      if (path.starts_with(entry.child->path_ + ".")) entry.child->initialise(path);
+    } else if (path_of(entry.name) == path) {
+      fill(entry);
+    }
+  }
+}
+
+void Module::fill(const Entry& entry) const {
+  Tensor value = entry.parameter.value();
+  if (entry.init.deviation == 0) return value.fill(entry.init.mean);
+  fill_normal(value, entry.init, combine_keys(context_.seed, hash_of(path_of(entry.name))));
 }
 
 Parameter Module::add_parameter(const std::string& name, Shape shape, Init init) {
-  Parameter parameter(first_values(name, shape, init));
-  entries_.push_back({name, parameter, nullptr});
+  Parameter parameter(Tensor::empty(shape, context_.dtype));
+  entries_.push_back({name, parameter, init, nullptr});
+  if (context_.initialise) fill(entries_.back());
   return parameter;
 }
 

@@ -22,7 +22,7 @@ struct ModuleContext {
   DType dtype = DType::float32;
   Device device = Device::cpu();
   uint64_t seed = 0;
-  bool initialise = true;  // false: values undefined, for a model that is read from a file
+  bool initialise = true;  // false: values undefined until they are read or Module::initialise() is called
 };
 
 /// A node of the tree of layers. A layer is a struct whose members are its children; naming a child registers
@@ -38,6 +38,8 @@ class Module {
   /// All parameters of the tree below, in the order of construction; a shared parameter once.
   std::vector<NamedParameter> parameters() const;
   int64_t parameter_count() const;
+  /// Gives a parameter of the tree the first values that it has, or would have, with context().initialise.
+  void initialise(const std::string& path) const;
   const ModuleContext& context() const { return context_; }
   const std::string& path() const { return path_; }
 
@@ -46,19 +48,20 @@ class Module {
   Parameter add_parameter(const std::string& name, Shape shape, Init init);
 
  private:
-  Tensor first_values(const std::string& name, Shape shape, Init init) const;
-  std::string path_of(const std::string& name) const { return path_.empty() ? name : path_ + "." + name; }
-  void collect(std::vector<NamedParameter>& all) const;
-
-  ModuleContext context_;
-  std::string path_;
-  // Own parameters and children in order: a child's entry has no parameter.
+  // A parameter, or a child: then there is no parameter.
   struct Entry {
     std::string name;
     Parameter parameter;
+    Init init;
     const Module* child;
   };
-  std::vector<Entry> entries_;
+  std::string path_of(const std::string& name) const { return path_.empty() ? name : path_ + "." + name; }
+  void collect(std::vector<NamedParameter>& all) const;
+  void fill(const Entry& entry) const;
+
+  ModuleContext context_;
+  std::string path_;
+  std::vector<Entry> entries_;  // in the order of construction
 };
 
 }  // namespace tapestry

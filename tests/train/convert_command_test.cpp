@@ -1,0 +1,130 @@
+#include <gmock/gmock.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "data/tokenizer.h"
+#include "tests/support/error_text.h"
+#include "tests/support/gpt2_folder.h"
+#include "tests/support/shell.h"
+#include "train/gpt2_config.h"
+#include "train/model_source.h"
+
+namespace tapestry::test {
+namespace {
+
+using testing::HasSubstr;
+using Json = nlohmann::json;
+
+class ConvertCommand : public testing::Test {
+ protected:
+  ConvertCommand() { files_.write(folder_ / "gpt2"); }
+  ShellResult convert(const std::string& from, const std::string& to, const std::string& more = "") {
+    return shell("tapestry convert --from " + (folder_ / from) + " --output " + (folder_ / to) + " " + more);
+  }
+  void expect_done(const ShellResult& result) { ASSERT_EQ(result.status, 0) << result.errors; }
+
+  Gpt2Files files_;
+  TemporaryFolder folder_;
+};
+
+std::map<std::string, std::vector<float>> tensors_of(const std::string& folder) {
+  const SafetensorsModel model(folder);
+  std::map<std::string, std::vector<float>> all;
+  for (const std::string& name : model.names()) {
+    std::vector<float> values(static_cast<size_t>(model.entry(name).size));
+    model.read(name, values);
+    all[name] = values;
+  }
+  return all;
+}
+
+TEST_F(ConvertCommand, ImportExportImportKeepsEveryBit) {
+  files_.config["custom"] = {{"a", 1}};
+  files_.put_prefix();
+  files_.write(folder_ / "gpt2");
+  expect_done(convert("gpt2", "model.h5"));
+  expect_done(convert("model.h5", "exported", "--to gpt2"));
+  EXPECT_EQ(Json::parse(read_text(folder_ / "exported/config.json")), files_.config);
+  EXPECT_EQ(tensors_of(folder_ / "exported"), tensors_of(folder_ / "gpt2"));
+  expect_done(convert("exported", "again.h5"));
+  expect_done(convert("again.h5", "exported-again", "--to gpt2"));
+  EXPECT_EQ(read_text(folder_ / "exported-again/model.safetensors"),
+            read_text(folder_ / "exported/model.safetensors"));
+}
+
+TEST_F(ConvertCommand, SaysWhatItReadAndWhatItLeftOut) {
+  files_.add("h.0.attn.bias", {1, 1, 24, 24});
+  files_.write(folder_ / "gpt2");
+  const ShellResult result =
+      convert("gpt2", "model.h5", "--attention bsbr --layers 1 --bsbr.read state --json -");
+  expect_done(result);
+  const Json report = Json::parse(result.output);
+  const auto source = open_model_source(folder_ / "gpt2");
+  EXPECT_EQ(report["parameters_read"], source->parameter_count());
+  EXPECT_EQ(report["tensors_used"], 40);
+  EXPECT_EQ(report["tensors_ignored"], 1);
+  EXPECT_EQ(report["ignored"][0]["first"], "h.0.attn.bias");
+  EXPECT_EQ(report["parameters_kept"], source->parameter_count());
+  EXPECT_EQ(report["parameters"], source->parameter_count() + 2 * (16 * 16 + 16) + 2);
+  EXPECT_EQ(report["attention"], "standard,bsbr,standard");
+  EXPECT_EQ(report["new_parameters"].size(), 5u);
+}
+
+TEST_F(ConvertCommand, ACheckpointConvertsFurther) {
+  expect_done(convert("gpt2", "model.h5", "--attention bsbr --bsbr.chunk 6"));
+  expect_done(convert("model.h5", "state.h5", "--attention bsbr --bsbr.read state --bsbr.keys own"));
+  expect_done(convert("state.h5", "back.h5", "--attention standard --n-ctx 48"));
+  expect_done(convert("back.h5", "exported", "--to gpt2"));
+  auto expected = tensors_of(folder_ / "gpt2");
+  const auto found = tensors_of(folder_ / "exported");
+  for (const auto& [name, values] : expected) {
+    if (name == "wpe.weight") continue;
+    EXPECT_EQ(found.at(kGpt2Prefix + name), values) << name;
+  }
+  EXPECT_EQ(found.at("transformer.wpe.weight").size(), 2 * expected["wpe.weight"].size());
+  EXPECT_EQ(Json::parse(read_text(folder_ / "exported/config.json"))["n_positions"], 48);
+}
+
+TEST_F(ConvertCommand, ConvertedModelsTrain) {
+  write_text(folder_ / "text.txt", std::string(3000, 'a') + std::string(3000, 'b'));
+  ModelOptions model = Gpt2Files::options();
+  model.vocab_size = 256;
+  Gpt2Files(model).write(folder_ / "gpt2");
+  expect_done(convert("gpt2", "model.h5", "--tokenizer bytes --attention bsbr --bsbr.chunk 6"));
+  expect_done(
+      shell("cd " + folder_.path() +
+            " && tapestry prepare --input text.txt --tokenizer bytes --output tokens.h5 && tapestry "
+            "train --data.tokens tokens.h5 --data.seq_len 24 --train.init model.h5 --train.max_steps 2 "
+            "--train.batch_size 2 --train.out run --model.attention bsbr --model.n_layer 3 "
+            "--model.n_head 2 --model.n_embd 16 --model.n_inner 40 --model.n_ctx 24 "
+            "--model.positions learned --bsbr.chunk 6 --bsbr.keys shared --bsbr.score_bias off "
+            "--optim.warmup_steps 0 && tapestry eval --checkpoint model.h5 --tokens tokens.h5"));
+}
+
+TEST_F(ConvertCommand, ModelsThatGpt2CannotExpressAreNotExported) {
+  expect_done(convert("gpt2", "model.h5", "--attention bsbr --layers 1"));
+  const ShellResult result = convert("model.h5", "exported", "--to gpt2");
+  EXPECT_EQ(result.status, 2);
+  EXPECT_THAT(result.errors, HasSubstr("layer 1 is bsbr"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "exported"));
+}
+
+TEST_F(ConvertCommand, RefusesPathsThatCannotBeMeant) {
+  EXPECT_EQ(convert("gpt2", "gpt2", "--to gpt2").status, 2);
+  std::filesystem::create_directory(folder_ / "empty");
+  EXPECT_THAT(convert("gpt2", "empty").errors, HasSubstr("did you mean --to gpt2"));
+  EXPECT_EQ(convert("empty", "x.h5").status, 3);
+  EXPECT_EQ(convert("nothing", "x.h5").status, 7);
+  EXPECT_EQ(shell("tapestry convert --from x").status, 2);
+}
+
+TEST_F(ConvertCommand, AModelWithoutATokenizerTakesNoText) {
+  expect_done(convert("gpt2", "model.h5"));
+  const ShellResult result = shell("tapestry generate --checkpoint " + (folder_ / "model.h5"));
+  EXPECT_EQ(result.status, 3);
+  EXPECT_THAT(result.errors, HasSubstr("came without a tokenizer"));
+}
+
+}  // namespace
+}  // namespace tapestry::test
