@@ -6,12 +6,9 @@
 #include <limits>
 #include <optional>
 
-#include "data/byte_tokenizer.h"
-#include "optim/optim_options.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/forged_file.h"
-#include "train/checkpoint.h"
-#include "train/model_config.h"
+#include "tests/support/tiny_checkpoint.h"
 
 namespace tapestry::test {
 namespace {
@@ -20,24 +17,9 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-constexpr const char* kConfig =
-    "[model]\nattention = standard\nn_layer = 1\nn_head = 2\nn_embd = 8\nvocab_size = 256\nn_ctx = 16\n"
-    "[data]\nseq_len = 16\n";
-
 class CheckpointFaults : public testing::Test {
  protected:
-  void SetUp() override { save(folder_ / "good.h5", true); }
-
-  void save(const std::string& path, bool with_optimizer) {
-    Config config;
-    read_config_text(kConfig, "config", run_sections(), config);
-    const LanguageModel model(config.get(model_options()), config);
-    const auto optimizer = make_optimizer(config.get(optim_options()), model.parameters());
-    optimizer->set_steps(3);
-    const TrainingState state{.step = 3, .tokens = 48, .history = {{.step = 1}, {.step = 3}}};
-    save_checkpoint(path,
-                    {model, ByteTokenizer(), kConfig, with_optimizer ? optimizer.get() : nullptr, state});
-  }
+  void SetUp() override { TinyCheckpoint().save(folder_ / "good.h5", 3); }
 
   std::vector<std::string> faults_of(const std::string& path) {
     FaultList faults;
@@ -62,7 +44,7 @@ TEST_F(CheckpointFaults, AGoodFileHasNone) {
 }
 
 TEST_F(CheckpointFaults, WeightsOnlyIsAWholeFileThatCannotBeResumed) {
-  save(folder_ / "weights.h5", false);
+  TinyCheckpoint(8, false).save(folder_ / "weights.h5", 3);
   EXPECT_THAT(faults_of(folder_ / "weights.h5"), IsEmpty());
   const Checkpoint weights(folder_ / "weights.h5");
   const auto model = make_unset_model(weights);
