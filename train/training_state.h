@@ -21,7 +21,7 @@ struct TrainingState {
   bool unfinished = true;            // the last step, or the start, is not yet validated and logged
   TokenMean since_log = {};          // training loss since the last logged step
   double seconds = 0;                // time spent, over all starts
-  std::string tokens_sha256 = "";    // content of the token file; empty for weights of no run
+  std::string tokens_sha256 = {};    // content of the token file; empty for weights of no run
   std::vector<LogRow> history = {};  // the logged steps
 };
 
