@@ -5,7 +5,8 @@
 
 int main(int argc, char** argv) {
   using namespace tapestry;
-  return run_program(argc, argv,
-                     {prepare_command(), train_command(), convert_command(), eval_command(),
-                      generate_command(), bench_command(), inspect_command(), verify_command()});
+  return run_program(
+      argc, argv,
+      {prepare_command(), train_command(), convert_command(), eval_command(), generate_command(),
+       bench_command(), compare_command(), inspect_command(), verify_command()});
 }

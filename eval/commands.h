@@ -5,6 +5,7 @@
 namespace tapestry {
 
 Command bench_command();
+Command compare_command();
 Command eval_command();
 Command generate_command();
 

@@ -2,7 +2,6 @@
 
 #include "autograd/ops/binary.h"
 #include "autograd/ops/dropout.h"
-#include "autograd/ops/linear_cross_entropy.h"
 #include "autograd/ops/take_rows.h"
 #include "autograd/recompute.h"
 #include "layers/positions.h"
@@ -82,13 +81,11 @@ Tensor LanguageModel::token_nll(const Tensor& tokens, const Tensor& targets) con
   return tapestry::token_nll(final_hidden(tokens), output_weight(), targets);
 }
 
-Tensor LanguageModel::logits(const Tensor& tokens) const {
-  return output_logits(final_hidden(tokens), output_weight());
-}
+Tensor LanguageModel::logits(const Tensor& tokens) const { return logits_of(final_hidden(tokens)); }
 
 Tensor LanguageModel::next_logits(const Tensor& tokens) const {
   const Tensor last = take_rows(final_hidden(tokens), tokens.dim(1) - 1, 1, 1);
-  return output_logits(last, output_weight()).reshape({tokens.dim(0), options_.vocab_size});
+  return logits_of(last).reshape({tokens.dim(0), options_.vocab_size});
 }
 
 }  // namespace tapestry

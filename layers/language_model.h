@@ -3,6 +3,7 @@
 #include <memory>
 #include <vector>
 
+#include "autograd/ops/linear_cross_entropy.h"
 #include "layers/block.h"
 #include "layers/embedding.h"
 #include "layers/model_options.h"
@@ -28,6 +29,9 @@ class LanguageModel : public Module {
   std::vector<Tensor> hidden_states(const Tensor& tokens) const;
   /// The residual stream after the final norm, [B, T, C].
   Tensor final_hidden(const Tensor& tokens) const;
+  /// The final norm of any part of the residual stream [..., C], and the logits [..., V] of what it gives.
+  Tensor final_norm(const Tensor& x) const { return final_norm_(x); }
+  Tensor logits_of(const Tensor& final_hidden) const { return output_logits(final_hidden, output_weight()); }
 
   /// Keep only the input of each block for backward, and run the block again there.
   void set_recompute(bool on) { recompute_ = on; }
