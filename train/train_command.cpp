@@ -68,24 +68,43 @@ double validation_loss(const RunSetup& setup, const LanguageModel& model, const 
   return sum.tokens == count - 1 ? sum.mean() : LogRow::unknown;
 }
 
-void load_initial_weights(const std::string& path, const LanguageModel& model, const TokenFile& tokens) {
-  if (path.empty()) return;
-  const Checkpoint start(path);
-  const std::string identity = start.tokenizer()->identity();
-  check(identity == tokens.tokenizer_identity(), Exit::input, tokens.path(), " was made with the tokenizer ",
-        tokens.tokenizer_identity(), ", ", path, " with ", identity);
-  start.load_parameters(model);
+Exit dry_run(const Config& given) {
+  const TokenFile tokens = open_tokens(given);
+  const RunSetup setup = make_run_setup(given, tokens);
+  make_loader(setup, tokens);
+  print_sizes(setup, LanguageModel(setup.model, setup.config), tokens);
+  return Exit::done;
+}
+
+/// A new run's start: fresh weights, or those of train.init.
+TrainingState begin(const RunSetup& setup, const LanguageModel& model, const TokenFile& tokens) {
+  if (const std::string& path = setup.train.init; !path.empty()) {
+    const Checkpoint start(path);
+    const std::string identity = start.tokenizer()->identity();
+    check(identity == tokens.tokenizer_identity(), Exit::input, tokens.path(),
+          " was made with the tokenizer ", tokens.tokenizer_identity(), ", ", path, " with ", identity);
+    start.load_parameters(model);
+  }
+  TrainingState state;
+  state.tokens_sha256 = tokens.sha256();
+  return state;
+}
+
+/// Where the run of a checkpoint stood, with its weights and optimizer.
+TrainingState resume(const Checkpoint& last, const LanguageModel& model, Optimizer& optimizer,
+                     const TokenFile& tokens) {
+  TrainingState state = last.state();
+  check(state.tokens_sha256 == tokens.sha256(), Exit::input, "the run of ", last.path(),
+        " began with other tokens than those of ", tokens.path(), ": SHA-256 ", state.tokens_sha256, ", not ",
+        tokens.sha256(), "; name the same file, or start a new run with train.init");
+  last.load_parameters(model);
+  last.load_optimizer(optimizer);
+  return state;
 }
 
 Exit train(const Config& given) {
   const auto command = given.get(train_command_options());
-  if (command.dry_run) {
-    const TokenFile tokens = open_tokens(given);
-    const RunSetup setup = make_run_setup(given, tokens);
-    make_loader(setup, tokens);
-    print_sizes(setup, LanguageModel(setup.model, setup.config), tokens);
-    return Exit::done;
-  }
+  if (command.dry_run) return dry_run(given);
   RunFolder folder(given.get(train_options()).out, folder_mode(command));
   std::optional<Checkpoint> last;
   if (command.resume) last.emplace(open_resume_point(folder));
@@ -95,41 +114,25 @@ Exit train(const Config& given) {
   const Loader loader = make_loader(setup, tokens);
   LanguageModel model(setup.model, setup.config, {.seed = static_cast<uint64_t>(setup.run.seed)});
   const auto optimizer = make_optimizer(setup.optim, model.parameters());
-  TrainingState state;
-  if (last) {
-    last->load_parameters(model);
-    last->load_optimizer(*optimizer);
-    state = last->state();
-    check(state.tokens_sha256 == tokens.sha256(), Exit::input, "the run of ", last->path(),
-          " began with other tokens than those of ", tokens.path(), ": SHA-256 ", state.tokens_sha256,
-          ", not ", tokens.sha256(), "; name the same file, or start a new run with train.init");
-    last.reset();
-    std::printf("resuming at step %lld, token %lld, epoch %.3f\n", static_cast<long long>(state.step),
-                static_cast<long long>(state.tokens), loader.epoch(state.step));
-  } else {
-    load_initial_weights(setup.train.init, model, tokens);
-    state.tokens_sha256 = tokens.sha256();
-  }
+  const TrainingState state = last ? resume(*last, model, *optimizer, tokens) : begin(setup, model, tokens);
+  last.reset();  // closes the file, which the run will replace
   print_sizes(setup, model, tokens);
+  const auto steps = static_cast<long long>(state.step);
+  if (command.resume) std::printf("resuming at step %lld, epoch %.3f\n", steps, loader.epoch(state.step));
+
   const std::string config_text = format_config(setup.config, run_sections());
   write_file_atomically(folder.config().string(), config_text);
   const auto tokenizer = tokens.tokenizer();
-  Trainer trainer({.model = model,
-                   .optimizer = *optimizer,
-                   .schedule = make_schedule(setup.optim, setup.train.max_steps),
-                   .loader = loader,
-                   .folder = folder,
-                   .validate = [&] { return validation_loss(setup, model, *tokens.tokens(Split::valid)); },
-                   .save =
-                       [&](const std::string& path, const TrainingState& now) {
-                         save_checkpoint(path, {model, *tokenizer, config_text, optimizer.get(), now});
-                       }},
-                  setup.train, setup.optim.grad_clip, setup.run.seed, std::move(state));
+  const auto validate = [&] { return validation_loss(setup, model, *tokens.tokens(Split::valid)); };
+  const auto save = [&](const std::string& path, const TrainingState& now) {
+    save_checkpoint(path, {model, *tokenizer, config_text, optimizer.get(), now});
+  };
+  const Schedule schedule = make_schedule(setup.optim, setup.train.max_steps);
+  Trainer trainer({model, *optimizer, schedule, loader, folder, validate, save}, setup.train,
+                  setup.optim.grad_clip, setup.run.seed, state);
   const Exit exit = trainer.run();
-  if (exit == Exit::stopped) {
-    std::printf("stopped by a signal at step %lld; go on with --resume\n",
-                static_cast<long long>(trainer.state().step));
-  }
+  const auto reached = static_cast<long long>(trainer.state().step);
+  if (exit == Exit::stopped) std::printf("stopped by a signal at step %lld; go on with --resume\n", reached);
   return exit;
 }
 
