@@ -5,6 +5,10 @@
 #include "autograd/ops/chunks.h"
 #include "autograd/ops/linear_cross_entropy.h"
 #include "layers/attention/bsbr_options.h"
+#include "layers/attention/delta_net.h"
+#include "layers/attention/gau.h"
+#include "layers/attention/hopfield.h"
+#include "layers/attention/linear_attention.h"
 #include "layers/attention/sliding_window.h"
 
 namespace tapestry {
@@ -55,6 +59,13 @@ struct CoreCost {
     const double w = std::min<double>(o.window, T);
     return 4 * C * (T * w - w * (w - 1) / 2 + T * std::min<double>(o.sink, T));
   }
+  double linear(const LinearAttentionOptions& o) const { return T * C * (4 * d + 2 * chunk(o.chunk)); }
+  double delta_net(const DeltaNetOptions& o) const { return T * C * (6 * d + 4 * chunk(o.chunk)); }
+  double hopfield(const HopfieldOptions& o) const { return static_cast<double>(o.steps) * standard(); }
+  double gau(const GauOptions& o) const {
+    const double e = o.e > 0 ? static_cast<double>(o.e) : 2 * C, s = static_cast<double>(o.s);
+    return T * (chunk(o.chunk) * (s + e) + 4 * s * e);
+  }
   double bsbr(const BsbrOptions& o) const {
     const double c = o.chunk, chunks = T / c;
     const double local = 4 * C * T * ((std::min(c, T) + 1) / 2 + std::min<double>(o.overlap + o.sink, T));
@@ -65,7 +76,22 @@ struct CoreCost {
     const double m = o.compression;
     return local + 4 * T * C * d + chunks * chunks * (C + C / d * m) + 4 * chunks * C * d * m;
   }
+
+ private:
+  double chunk(int64_t c) const { return std::min<double>(c, T); }
 };
+
+std::optional<double> layer_flops(const std::string& attention, const Config& config, int64_t layer,
+                                  const CoreCost& cost) {
+  if (attention == "standard") return cost.standard();
+  if (attention == "sliding_window") return cost.sliding_window(config.get(sliding_window_options(), layer));
+  if (attention == "linear") return cost.linear(config.get(linear_attention_options(), layer));
+  if (attention == "delta_net") return cost.delta_net(config.get(delta_net_options(), layer));
+  if (attention == "hopfield") return cost.hopfield(config.get(hopfield_options(), layer));
+  if (attention == "gau") return cost.gau(config.get(gau_options(), layer));
+  if (attention == "bsbr") return cost.bsbr(config.get(bsbr_options(), layer));
+  return std::nullopt;
+}
 
 }  // namespace
 
@@ -95,16 +121,9 @@ std::optional<double> attention_flops(const ModelOptions& model, const Config& c
   const CoreCost cost{double(shape.seq_len), double(model.n_embd), double(model.n_embd / model.n_head)};
   double flops = 0;
   for (int64_t layer = 0; layer < model.n_layer; ++layer) {
-    const std::string& name = model.attention_of(layer);
-    if (name == "standard") {
-      flops += cost.standard();
-    } else if (name == "sliding_window") {
-      flops += cost.sliding_window(config.get(sliding_window_options(), layer));
-    } else if (name == "bsbr") {
-      flops += cost.bsbr(config.get(bsbr_options(), layer));
-    } else {
-      return std::nullopt;
-    }
+    const auto of_layer = layer_flops(model.attention_of(layer), config, layer, cost);
+    if (!of_layer) return std::nullopt;
+    flops += *of_layer;
   }
   return flops * shape.batch_size * (shape.training ? 3 : 1);
 }

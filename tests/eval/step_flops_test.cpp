@@ -73,6 +73,25 @@ TEST(StepFlops, AttentionCountsVisiblePairs) {
                    of_pair * pairs({.chunk = 8, .reach = 0}));
 }
 
+TEST(StepFlops, ChunkedAttentionsCostWhatTheSpecificationSays) {
+  const StepShape shape{.batch_size = 1, .seq_len = T, .training = false};
+  const double d = C / H, c = 8, e = 2 * C, s = 16;
+  const auto core = [&](const std::string& name, const Config& config) {
+    return *attention_flops(model_with(name), config, shape);
+  };
+  EXPECT_DOUBLE_EQ(core("linear", config_of({{"linear.chunk", "8"}})), L * T * C * (4 * d + 2 * c));
+  EXPECT_DOUBLE_EQ(core("delta_net", config_of({{"delta_net.chunk", "8"}})), L * T * C * (6 * d + 4 * c));
+  EXPECT_DOUBLE_EQ(core("gau", config_of({{"gau.chunk", "8"}, {"gau.s", "16"}})),
+                   L * T * (c * (s + e) + 4 * s * e));
+  EXPECT_DOUBLE_EQ(core("hopfield", config_of({{"hopfield.steps", "3"}})), 3 * core("standard", {}));
+}
+
+TEST(StepFlops, ProjectionsOfAnyWidthCount) {
+  const Config config = config_of({{"gau.s", "16"}});
+  const double e = 2 * C, weights = L * (C * (3 * e + 16) + 2 * C * F) + V * C;
+  EXPECT_DOUBLE_EQ(product_flops(model_with("gau"), config, true), 6 * weights * 2 * T);
+}
+
 TEST(StepFlops, BsbrProjectsItsKeysOfChunksOnlyOnce) {
   const Config tokens = config_of({{"bsbr.read", "tokens"}, {"bsbr.chunk", "8"}});
   const Config state = config_of({{"bsbr.read", "state"}, {"bsbr.chunk", "8"}});
