@@ -36,19 +36,6 @@ void parallel_jobs(int64_t count, const Job& job) {
   for (int64_t i = 0; i < count; ++i) job(i);
 }
 
-/// Sum over [0, n) of `part(begin, end)`, with pieces and order that do not depend on the number of threads.
-template <class Part>
-double parallel_sum(int64_t n, const Part& part) {
-  constexpr int64_t grain = 1 << 14;
-  std::vector<double> partial(ceil_div(n, grain));
-  parallel_for(static_cast<int64_t>(partial.size()), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) partial[i] = part(i * grain, std::min(n, (i + 1) * grain));
-  });
-  double sum = 0;
-  for (double value : partial) sum += value;
-  return sum;
-}
-
 /// `width` sums over [0, n) at once: `part(begin, end, sums)` adds a piece of `grain` items to sums of its
 /// own, and those are added up in order, whatever the number of threads.
 template <class Part>

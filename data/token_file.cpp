@@ -209,6 +209,12 @@ void TokenFile::check_tokens(Split split) const {
   }
 }
 
+void TokenFile::check_tokenizer(const Tokenizer& known, const std::string& model) const {
+  const std::string identity = known.identity();
+  check(identity == identity_, Exit::input, path_, " was made with the tokenizer ", identity_, ", ", model,
+        " with ", identity);
+}
+
 void TokenFile::check_content() const {
   tokenizer();
   for (const Split split : kSplits) {

@@ -77,6 +77,8 @@ class TokenFile {
   int64_t vocab_size() const { return vocab_size_; }
   const std::string& tokenizer_identity() const { return identity_; }
   std::unique_ptr<Tokenizer> tokenizer() const;
+  /// Throws Error(Exit::input) unless the tokens were made with the tokenizer that `model`, a path, knows.
+  void check_tokenizer(const Tokenizer& known, const std::string& model) const;
 
   /// Reads all tokens of a split once.
   void check_tokens(Split split) const;

@@ -46,9 +46,7 @@ std::shared_ptr<const TokenSource> random_tokens(int64_t count, int64_t vocab_si
 /// The tokens of the file must be those that the models know; a model without a tokenizer takes any.
 void check_tokenizer(const TokenFile& file, const std::string& path, const LoadedModel& loaded) {
   if (!loaded.tokenizer || loaded.tokenizer->kind() == "ids") return;
-  check(file.tokenizer_identity() == loaded.tokenizer->identity(), Exit::input, file.path(),
-        " was made with the tokenizer ", file.tokenizer_identity(), ", ", path, " with ",
-        loaded.tokenizer->identity());
+  file.check_tokenizer(*loaded.tokenizer, path);
 }
 
 void add_estimate(Report& report, const std::string& name, const Estimate& estimate) {

@@ -91,9 +91,7 @@ Exit run_eval(const Config& config) {
   check_report_destination(report_to);
   const LoadedModel loaded = load_model(options.checkpoint);
   const TokenFile file(options.tokens);
-  check(file.tokenizer_identity() == loaded.tokenizer->identity(), Exit::input, options.tokens,
-        " was made with the tokenizer ", file.tokenizer_identity(), ", ", options.checkpoint, " with ",
-        loaded.tokenizer->identity());
+  file.check_tokenizer(*loaded.tokenizer, options.checkpoint);
   const Split split = options.split == "train" ? Split::train : Split::valid;
   const auto text = file.tokens(split);
   const EvalProtocol protocol = protocol_of(options, loaded);

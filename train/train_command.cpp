@@ -80,9 +80,7 @@ Exit dry_run(const Config& given) {
 TrainingState begin(const RunSetup& setup, const LanguageModel& model, const TokenFile& tokens) {
   if (const std::string& path = setup.train.init; !path.empty()) {
     const Checkpoint start(path);
-    const std::string identity = start.tokenizer()->identity();
-    check(identity == tokens.tokenizer_identity(), Exit::input, tokens.path(),
-          " was made with the tokenizer ", tokens.tokenizer_identity(), ", ", path, " with ", identity);
+    tokens.check_tokenizer(*start.tokenizer(), path);
     start.load_parameters(model);
   }
   TrainingState state;
