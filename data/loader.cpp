@@ -1,5 +1,7 @@
 #include "data/loader.h"
 
+#include <cstdio>
+
 #include "autograd/random.h"
 #include "data/permutation.h"
 
@@ -23,7 +25,7 @@ Batch empty_batch(int64_t batch_size, int64_t seq_len) {
 
 }  // namespace
 
-Loader::Loader(std::shared_ptr<const TokenSource> tokens, const LoaderOptions& options)
+Loader::Loader(std::shared_ptr<const TokenSource> tokens, const BatchOptions& options)
     : tokens_(std::move(tokens)), options_(options) {
   require(options.seq_len > 0 && options.batch_size > 0 && options.grad_accum > 0, "seq_len ",
           options.seq_len, ", batch_size ", options.batch_size, ", grad_accum ", options.grad_accum,
@@ -57,6 +59,12 @@ Batch Loader::batch(int64_t step, int64_t micro) const {
 
 double Loader::epoch(int64_t step) const {
   return static_cast<double>(step * windows_per_step()) / static_cast<double>(windows_);
+}
+
+std::string Loader::progress(int64_t step) const {
+  char text[32];
+  std::snprintf(text, sizeof text, "epoch %.3f", epoch(step));
+  return text;
 }
 
 }  // namespace tapestry

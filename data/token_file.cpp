@@ -210,9 +210,7 @@ void TokenFile::check_tokens(Split split) const {
 }
 
 void TokenFile::check_tokenizer(const Tokenizer& known, const std::string& model) const {
-  const std::string identity = known.identity();
-  check(identity == identity_, Exit::input, path_, " was made with the tokenizer ", identity_, ", ", model,
-        " with ", identity);
+  tapestry::check_tokenizer(identity_, path_, known, model);
 }
 
 void TokenFile::check_content() const {

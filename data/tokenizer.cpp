@@ -37,6 +37,12 @@ void Tokenizer::check_id(int32_t id) const {
   require(id >= 0 && id < vocab_size(), "token id ", id, " is outside the vocabulary of ", vocab_size());
 }
 
+void check_tokenizer(const std::string& identity, const std::string& data, const Tokenizer& known,
+                     const std::string& model) {
+  check(identity == known.identity(), Exit::input, data, " was made with the tokenizer ", identity, ", ",
+        model, " with ", known.identity());
+}
+
 namespace {
 
 std::unique_ptr<Tokenizer> make_id_tokenizer(const std::map<std::string, std::string>& files,

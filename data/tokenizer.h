@@ -50,6 +50,11 @@ class Tokenizer {
   void check_id(int32_t id) const;
 };
 
+/// Throws Error(input) unless `data`, a path, whose tokenizer has the identity `identity`, was made with the
+/// tokenizer that `model`, another, knows.
+void check_tokenizer(const std::string& identity, const std::string& data, const Tokenizer& known,
+                     const std::string& model);
+
 /// From what kind() and files() gave. `origin` is named in errors, which carry Exit::input.
 std::unique_ptr<Tokenizer> make_tokenizer(const std::string& kind,
                                           const std::map<std::string, std::string>& files,

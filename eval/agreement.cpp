@@ -29,14 +29,14 @@ double overlap(const Top& a, const Top& b, size_t k) {
   return static_cast<double>(std::count_if(a.begin(), a.begin() + k, in_b)) / static_cast<double>(k);
 }
 
+}  // namespace
+
 double log_sum_exp(std::span<const float> values) {
   const double most = *std::max_element(values.begin(), values.end());
   double sum = 0;
   for (const float value : values) sum += std::exp(value - most);
   return most + std::log(sum);
 }
-
-}  // namespace
 
 VectorAgreement compare_vectors(std::span<const float> a, std::span<const float> b) {
   double aa = 0, bb = 0, ab = 0, squares = 0;

@@ -6,6 +6,9 @@
 
 namespace tapestry {
 
+/// log(sum(exp(values))), whatever their size; at least one value.
+double log_sum_exp(std::span<const float> values);
+
 /// How close two vectors are.
 struct VectorAgreement {
   double cosine = 0;  // 1 for two vectors of zeros, 0 if only one of them is

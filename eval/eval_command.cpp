@@ -7,6 +7,7 @@
 #include "data/token_file.h"
 #include "data/word_counter.h"
 #include "eval/commands.h"
+#include "eval/task_eval.h"
 #include "train/checkpoint.h"
 #include "train/mean_nll.h"
 
@@ -22,6 +23,7 @@ struct EvalOptions {
   int64_t stride = 0;
   int64_t batch_size = 4;
   int64_t max_tokens = 0;
+  int64_t by_position = 0;
 };
 
 const OptionTable<EvalOptions>& eval_options() {
@@ -29,7 +31,7 @@ const OptionTable<EvalOptions>& eval_options() {
   static const OptionTable<E> table =
       OptionTable<E>("", "eval")
           .add("checkpoint", &E::checkpoint, "the model")
-          .add("tokens", &E::tokens, "the token file")
+          .add("tokens", &E::tokens, "the token file; none for a model that was trained on a task")
           .add("split", &E::split, "which part of it", one_of({"train", "valid"}))
           .add("protocol", &E::protocol,
                "windows: disjoint windows of seq-len inputs, every token but the first is scored once; "
@@ -40,6 +42,9 @@ const OptionTable<EvalOptions>& eval_options() {
                at_least(0))
           .add("stride", &E::stride, "of the protocol strided; 0: half of seq-len", at_least(0))
           .add("max-tokens", &E::max_tokens, "score the first so many tokens; 0: all", at_least(0))
+          .add("by-position", &E::by_position,
+               "also the loss by the tokens that stand before in the window, in so many equal parts; 0: not",
+               at_least(0))
           .add("batch-size", &E::batch_size, "windows that run together; without influence on the result",
                at_least(1));
   return table;
@@ -53,6 +58,31 @@ EvalProtocol protocol_of(const EvalOptions& options, const LoadedModel& loaded) 
           .stride = options.stride > 0 ? options.stride : std::max<int64_t>(1, seq_len / 2),
           .batch_size = options.batch_size};
 }
+
+/// The loss by context, in parts of equal width.
+class LossByPosition {
+ public:
+  LossByPosition(int64_t parts, int64_t seq_len)
+      : parts_(static_cast<size_t>(std::min(parts, seq_len))), seq_len_(seq_len) {}
+  void add(int64_t context, double nll) {
+    NllSum& part = parts_[static_cast<size_t>((context - 1) * std::ssize(parts_) / seq_len_)];
+    part.nll += nll;
+    part.tokens += 1;
+  }
+  void add_to(Report& report) const {
+    Report::Table& table = report.table("by_position", {"from", "to", "tokens", "mean_nll"});
+    const int64_t count = std::ssize(parts_);
+    const auto end = [&](int64_t n) { return (n * seq_len_ + count - 1) / count; };
+    for (int64_t i = 0; i < count; ++i) {
+      const NllSum& part = parts_[static_cast<size_t>(i)];
+      if (part.tokens > 0) table.row({end(i) + 1, end(i + 1), part.tokens, part.mean()});
+    }
+  }
+
+ private:
+  std::vector<NllSum> parts_;
+  int64_t seq_len_;
+};
 
 /// Bytes and words of the first `count` tokens of a split.
 TextCounts counts_of(const TokenFile& file, Split split, const Tokenizer& tokenizer, int64_t count) {
@@ -83,12 +113,7 @@ Report report_of(const EvalOptions& options, const EvalProtocol& protocol, const
   return report;
 }
 
-Exit run_eval(const Config& config) {
-  const auto options = config.get(eval_options());
-  const auto report_to = config.get(report_options());
-  check(!options.checkpoint.empty() && !options.tokens.empty(), Exit::usage,
-        "eval needs --checkpoint and --tokens");
-  check_report_destination(report_to);
+Exit eval_text(const EvalOptions& options, const ReportOptions& report_to) {
   const LoadedModel loaded = load_model(options.checkpoint);
   const TokenFile file(options.tokens);
   file.check_tokenizer(*loaded.tokenizer, options.checkpoint);
@@ -98,23 +123,37 @@ Exit run_eval(const Config& config) {
   const int64_t count =
       options.max_tokens > 0 ? std::min(options.max_tokens + 1, text->size()) : text->size();
   Progress progress("eval", count - 1, "tokens");
-  const NllSum sum = sum_nll(*loaded.model, *text, count, protocol, [&](const NllSum& now) {
+  const auto go_on = [&](const NllSum& now) {
     progress.update(now.tokens, join("perplexity ", std::exp(now.mean())));
     throw_if_stop_requested();
     return true;
-  });
+  };
+  LossByPosition by_position(std::max<int64_t>(1, options.by_position), protocol.seq_len);
+  const NllSum sum = sum_nll(*loaded.model, *text, count, protocol, go_on,
+                             [&](int64_t context, double nll) { by_position.add(context, nll); });
   progress.finish();
-  report_of(options, protocol, sum, counts_of(file, split, *loaded.tokenizer, count)).write(report_to);
+  Report report = report_of(options, protocol, sum, counts_of(file, split, *loaded.tokenizer, count));
+  if (options.by_position > 0) by_position.add_to(report);
+  report.write(report_to);
   return Exit::done;
+}
+
+Exit run_eval(const Config& config) {
+  const auto options = config.get(eval_options());
+  const auto report_to = config.get(report_options());
+  check(!options.checkpoint.empty(), Exit::usage, "eval needs --checkpoint");
+  check_report_destination(report_to);
+  if (!options.tokens.empty()) return eval_text(options, report_to);
+  return eval_task(config, {options.checkpoint, options.seq_len, options.batch_size}, report_to);
 }
 
 }  // namespace
 
 Command eval_command() {
-  return {"eval",
-          "measure the perplexity of a checkpoint on a token file",
-          {&eval_options(), &report_options()},
-          run_eval};
+  std::vector<const OptionSection*> sections = {&eval_options(), &task_eval_options(), &report_options()};
+  for (const OptionSection* task : task_sections()) sections.push_back(task);
+  return {"eval", "measure the perplexity of a checkpoint on a token file, or its answers to a task",
+          sections, run_eval};
 }
 
 }  // namespace tapestry

@@ -8,7 +8,7 @@ namespace {
 /// Runs windows [first, last), all with the same number of inputs, and adds what they score.
 void add_batch(const LanguageModel& model, const TokenSource& text,
                std::vector<EvalWindow>::const_iterator first, std::vector<EvalWindow>::const_iterator last,
-               NllSum& sum) {
+               NllSum& sum, const NllVisitor& visit) {
   const int64_t inputs = first->inputs;
   std::vector<int32_t> tokens, targets, read(inputs + 1);
   for (auto window = first; window != last; ++window) {
@@ -20,8 +20,12 @@ void add_batch(const LanguageModel& model, const TokenSource& text,
   const auto nll =
       model.token_nll(Tensor::from(tokens, shape), Tensor::from(targets, shape)).values<double>();
   for (auto window = first; window != last; ++window) {
-    const auto end = nll.begin() + (window - first + 1) * inputs;
-    for (auto value = end - window->scored; value != end; ++value) sum.nll += *value;
+    const auto of_window = nll.begin() + (window - first) * inputs;
+    for (int64_t context = inputs - window->scored + 1; context <= inputs; ++context) {
+      const double value = of_window[context - 1];
+      sum.nll += value;
+      if (visit) visit(context, value);
+    }
     sum.tokens += window->scored;
   }
 }
@@ -51,7 +55,8 @@ std::vector<EvalWindow> eval_windows(int64_t tokens, const EvalProtocol& protoco
 }
 
 NllSum sum_nll(const LanguageModel& model, const TokenSource& text, int64_t count,
-               const EvalProtocol& protocol, const std::function<bool(const NllSum&)>& go_on) {
+               const EvalProtocol& protocol, const std::function<bool(const NllSum&)>& go_on,
+               const NllVisitor& visit) {
   const std::vector<EvalWindow> windows = eval_windows(count, protocol);
   check(!windows.empty(), Exit::input, text.name(), ": ", count,
         " tokens leave nothing to score, it takes at least two");
@@ -60,7 +65,7 @@ NllSum sum_nll(const LanguageModel& model, const TokenSource& text, int64_t coun
     auto last = first + 1;
     while (last != windows.end() && last - first < protocol.batch_size && last->inputs == first->inputs)
       ++last;
-    add_batch(model, text, first, last, sum);
+    add_batch(model, text, first, last, sum, visit);
     first = last;
     if (go_on && !go_on(sum)) break;
   }

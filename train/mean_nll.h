@@ -37,9 +37,13 @@ struct EvalWindow {
 /// The windows over a text of `tokens` tokens.
 std::vector<EvalWindow> eval_windows(int64_t tokens, const EvalProtocol& protocol);
 
+/// Receives the NLL of a scored token and how many tokens of its window stand before it.
+using NllVisitor = std::function<void(int64_t context, double nll)>;
+
 /// Sums over tokens [0, count) of a text. `go_on`, asked after each batch, may end it early: the sum is then
 /// of what was scored so far.
 NllSum sum_nll(const LanguageModel& model, const TokenSource& text, int64_t count,
-               const EvalProtocol& protocol, const std::function<bool(const NllSum&)>& go_on = {});
+               const EvalProtocol& protocol, const std::function<bool(const NllSum&)>& go_on = {},
+               const NllVisitor& visit = {});
 
 }  // namespace tapestry

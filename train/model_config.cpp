@@ -2,6 +2,7 @@
 
 #include "base/run_options.h"
 #include "data/data_options.h"
+#include "data/synthetic/task.h"
 #include "layers/attention/attention.h"
 #include "layers/model_options.h"
 #include "optim/optim_options.h"
@@ -17,7 +18,9 @@ std::vector<const OptionSection*> model_sections() {
 
 std::vector<const OptionSection*> run_sections() {
   std::vector<const OptionSection*> sections = model_sections();
-  sections.insert(sections.end(), {&data_options(), &optim_options(), &train_options(), &run_options()});
+  sections.push_back(&data_options());
+  for (const OptionSection* task : task_sections()) sections.push_back(task);
+  sections.insert(sections.end(), {&optim_options(), &train_options(), &run_options()});
   return sections;
 }
 

@@ -8,7 +8,7 @@ namespace tapestry {
 
 /// The sections that describe a model: [model] and those of all attentions.
 std::vector<const OptionSection*> model_sections();
-/// Those and [data], [optim], [train], [run]: what the config of a run or checkpoint may hold.
+/// Those and [data] with the tasks, [optim], [train], [run]: what the config of a run or checkpoint may hold.
 std::vector<const OptionSection*> run_sections();
 
 }  // namespace tapestry

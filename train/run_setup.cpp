@@ -18,19 +18,20 @@ bool free_on_resume(const std::string& key) {
 
 }  // namespace
 
-RunSetup make_run_setup(const Config& config, const TokenFile& tokens) {
+RunSetup make_run_setup(const Config& config, const TrainingData& data) {
+  const int64_t vocab_size = data.tokenizer()->vocab_size();
   RunSetup setup{config,
                  config.get(model_options()),
                  config.get(data_options()),
                  config.get(optim_options()),
                  config.get(train_options()),
                  config.get(run_options())};
-  if (setup.model.vocab_size == 0) setup.model.vocab_size = tokens.vocab_size();
+  if (setup.model.vocab_size == 0) setup.model.vocab_size = vocab_size;
   if (setup.model.n_ctx == 0) setup.model.n_ctx = setup.data.seq_len;
-  setup.config.set("model.vocab_size", format_value(setup.model.vocab_size), "the token file");
+  setup.config.set("model.vocab_size", format_value(setup.model.vocab_size), "the data");
   setup.config.set("model.n_ctx", format_value(setup.model.n_ctx), "data.seq_len");
-  check(setup.model.vocab_size >= tokens.vocab_size(), Exit::input, tokens.path(), " holds a vocabulary of ",
-        tokens.vocab_size(), " tokens, more than model.vocab_size = ", setup.model.vocab_size);
+  check(setup.model.vocab_size >= vocab_size, Exit::input, data.name(), " holds a vocabulary of ", vocab_size,
+        " tokens, more than model.vocab_size = ", setup.model.vocab_size);
   Violations wrong;
   wrong.require(setup.model.positions != "learned" || setup.data.seq_len <= setup.model.n_ctx,
                 "data.seq_len = ", setup.data.seq_len,

@@ -68,30 +68,40 @@ Exit Trainer::run() {
 }
 
 void Trainer::step() {
-  const double loss = accumulate_gradients();
+  const TokenMean loss = accumulate_gradients();
   const GradientNorm norm = clip_gradient_norm(parts_.optimizer.parameters(), grad_clip_);
-  if (!std::isfinite(loss) || !norm.nonfinite.empty()) stop_nonfinite(loss, norm.nonfinite);
+  if (!std::isfinite(loss.sum()) || !norm.nonfinite.empty()) stop_nonfinite(loss.mean(), norm.nonfinite);
   parts_.optimizer.step(parts_.schedule.learning_rate(state_.step), norm.scale);
   parts_.optimizer.zero_grad();
   state_.step += 1;
   state_.tokens += step_tokens();
-  state_.since_log.add(loss * step_tokens(), step_tokens());
+  state_.since_log.add(loss.sum(), loss.tokens());
   state_.grad_norm = norm.norm;
   state_.unfinished = true;
 }
 
-double Trainer::accumulate_gradients() {
+std::vector<Batch> Trainer::step_batches() const {
+  std::vector<Batch> batches;
+  for (int64_t micro = 0; micro < options_.grad_accum; ++micro)
+    batches.push_back(parts_.batches.batch(state_.step, micro));
+  return batches;
+}
+
+TokenMean Trainer::accumulate_gradients() {
+  const std::vector<Batch> batches = step_batches();
+  int64_t scored = 0;
+  for (const Batch& batch : batches) scored += batch.scored();
   TokenMean mean;
-  for (int64_t micro = 0; micro < options_.grad_accum; ++micro) {
-    const Batch batch = parts_.loader.batch(state_.step, micro);
+  for (size_t micro = 0; micro < batches.size(); ++micro) {
+    const Batch& batch = batches[micro];
     const Shape shape{batch.batch_size, batch.seq_len};
     Tape tape(combine_keys(combine_keys(seed_, state_.step), micro));
     const Tensor loss =
         parts_.model.loss(Tensor::from(batch.tokens, shape), Tensor::from(batch.targets, shape));
-    tape.backward(loss, static_cast<double>(shape.size()) / step_tokens());
-    mean.add(loss.item() * shape.size(), shape.size());
+    tape.backward(loss, static_cast<double>(batch.scored()) / static_cast<double>(scored));
+    mean.add(loss.item() * static_cast<double>(batch.scored()), batch.scored());
   }
-  return mean.mean();
+  return mean;
 }
 
 void Trainer::stop_nonfinite(double loss, const std::string& parameter) {

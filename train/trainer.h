@@ -2,10 +2,11 @@
 
 #include <functional>
 
-#include "data/loader.h"
+#include "data/batch_source.h"
 #include "layers/language_model.h"
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
+#include "optim/token_mean.h"
 #include "train/run_folder.h"
 #include "train/run_log.h"
 #include "train/train_options.h"
@@ -18,7 +19,7 @@ struct TrainerParts {
   LanguageModel& model;
   Optimizer& optimizer;
   Schedule schedule;
-  const Loader& loader;
+  const BatchSource& batches;
   RunFolder& folder;
   /// Mean nats a token on the validation set; NaN when a signal cut it short.
   std::function<double()> validate;
@@ -43,7 +44,9 @@ class Trainer {
   const TrainingState& state() const { return state_; }
 
  private:
-  double accumulate_gradients();
+  /// Gradients of the mean over all scored targets of the step, and that mean.
+  TokenMean accumulate_gradients();
+  std::vector<Batch> step_batches() const;
   [[noreturn]] void stop_nonfinite(double loss, const std::string& parameter);
   void after_step(RunLog& log);
   void log_step(double valid_loss, RunLog& log);
@@ -52,7 +55,7 @@ class Trainer {
   void save_numbered();
   bool due(int64_t every) const { return every > 0 && state_.step % every == 0; }
   bool finished() const { return state_.step >= options_.max_steps; }
-  int64_t step_tokens() const { return parts_.loader.tokens_per_step(); }
+  int64_t step_tokens() const { return parts_.batches.tokens_per_step(); }
 
   TrainerParts parts_;
   TrainOptions options_;

@@ -63,7 +63,7 @@ TEST(Loader, NoTokenIsLeftOutForGood) {
 
 TEST(Loader, BatchesAreAPureFunctionOfSeedStepAndMicroBatch) {
   const auto tokens = counting_tokens(1000);
-  const LoaderOptions options{.seq_len = 9, .batch_size = 4, .grad_accum = 3, .seed = 5};
+  const BatchOptions options{.seq_len = 9, .batch_size = 4, .grad_accum = 3, .seed = 5};
   const Loader first(tokens, options), second(tokens, options);
   second.batch(7, 2);
   for (const int64_t step : {50, 0, 3}) {
@@ -72,7 +72,7 @@ TEST(Loader, BatchesAreAPureFunctionOfSeedStepAndMicroBatch) {
       EXPECT_EQ(first.batch(step, micro).tokens, second.batch(step, micro).tokens);
     }
   }
-  LoaderOptions other = options;
+  BatchOptions other = options;
   other.seed = 6;
   EXPECT_NE(first.batch(0).tokens, Loader(tokens, other).batch(0).tokens);
   EXPECT_NE(first.batch(0, 0).tokens, first.batch(0, 1).tokens);
@@ -109,7 +109,7 @@ TEST(Loader, CountsTokensAndEpochs) {
 }
 
 TEST(Loader, SaysHowManyTokensAreNeeded) {
-  const LoaderOptions options{.seq_len = 16};
+  const BatchOptions options{.seq_len = 16};
   expect_error(Exit::input, "16 tokens are too few for one window of seq_len 16, which needs 17",
                [&] { Loader(counting_tokens(16), options); });
   expect_error(Exit::input, "0 tokens", [&] { Loader(counting_tokens(0), options); });

@@ -55,5 +55,31 @@ TEST(SumNll, DoesNotDependOnTheBatch) {
   EXPECT_NEAR(one.mean(), std::log(11.0), 0.1);
 }
 
+/// With windows that advance by less than their length, the tokens scored stand at the window's end.
+TEST(SumNll, TellsHowMuchContextEachTokenHad) {
+  const LanguageModel model(
+      {.attention = {"standard"}, .n_layer = 1, .n_head = 2, .n_embd = 8, .vocab_size = 11});
+  std::vector<int32_t> tokens(21);
+  for (size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<int32_t>(random_bits(6, i) % 11);
+  const MemoryTokens text(tokens);
+  std::vector<int64_t> contexts;
+  double nll = 0;
+  const auto visit = [&](int64_t context, double value) {
+    contexts.push_back(context);
+    nll += value;
+  };
+  EXPECT_DOUBLE_EQ(sum_nll(model, text, 21, {.seq_len = 8}, {}, visit).nll, nll);
+  EXPECT_EQ(contexts, (std::vector<int64_t>{1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4}));
+  contexts.clear();
+  sum_nll(model, text, 21, {.strided = true, .seq_len = 8, .stride = 5}, {}, visit);
+  EXPECT_EQ(contexts, (std::vector<int64_t>{1, 2, 3, 4, 5, 6, 7, 3, 4, 5, 6, 7, 3, 4, 5, 6, 7, 5}));
+  const Tensor whole = model.token_nll(
+      Tensor::from(std::vector<int32_t>(tokens.begin(), tokens.begin() + 8), Shape{1, 8}),
+      Tensor::from(std::vector<int32_t>(tokens.begin() + 1, tokens.begin() + 9), Shape{1, 8}));
+  std::vector<double> first;
+  sum_nll(model, text, 9, {.seq_len = 8}, {}, [&](int64_t, double value) { first.push_back(value); });
+  EXPECT_EQ(first, whole.values<double>());
+}
+
 }  // namespace
 }  // namespace tapestry::test
