@@ -4,9 +4,11 @@
 #include "base/report.h"
 #include "base/signals.h"
 #include "data/data_options.h"
+#include "data/synthetic/task.h"
 #include "data/token_file.h"
 #include "data/word_counter.h"
 #include "eval/commands.h"
+#include "eval/keys_read.h"
 #include "eval/task_eval.h"
 #include "train/checkpoint.h"
 #include "train/mean_nll.h"
@@ -133,6 +135,8 @@ Exit eval_text(const EvalOptions& options, const ReportOptions& report_to) {
                              [&](int64_t context, double nll) { by_position.add(context, nll); });
   progress.finish();
   Report report = report_of(options, protocol, sum, counts_of(file, split, *loaded.tokenizer, count));
+  if (const auto share = keys_read_share(loaded.config, protocol.seq_len))
+    report.add("keys_read_share", *share);
   if (options.by_position > 0) by_position.add_to(report);
   report.write(report_to);
   return Exit::done;

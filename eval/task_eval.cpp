@@ -4,6 +4,7 @@
 #include "base/signals.h"
 #include "data/data_options.h"
 #include "data/synthetic/task_batches.h"
+#include "eval/keys_read.h"
 #include "eval/task_accuracy.h"
 #include "train/checkpoint.h"
 
@@ -65,6 +66,7 @@ Exit eval_task(const Config& given, const EvalSubject& subject, const ReportOpti
   Report report;
   report.add("checkpoint", subject.checkpoint).add("task", name).add("seq_len", seq_len);
   report.add("sequences", options.sequences);
+  if (const auto share = keys_read_share(loaded.config, seq_len)) report.add("keys_read_share", *share);
   add_accuracy(report, answers, options.by_distance);
   report.write(report_to);
   return Exit::done;

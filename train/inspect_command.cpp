@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <iomanip>
 
 #include "base/report.h"
 #include "base/units.h"
@@ -14,6 +16,7 @@ namespace {
 
 struct InspectOptions {
   std::string file;
+  std::vector<std::string> values;
 };
 
 const OptionTable<InspectOptions>& inspect_options() {
@@ -21,6 +24,8 @@ const OptionTable<InspectOptions>& inspect_options() {
       OptionTable<InspectOptions>("", "inspect")
           .add("file", &InspectOptions::file,
                "a checkpoint, token file or safetensors file, or a folder or index of the latter")
+          .add("values", &InspectOptions::values,
+               "checkpoint: show the values of parameters whose names end so, as gate,score_gain")
           .plain_words("file");
   return table;
 }
@@ -76,12 +81,24 @@ void add_parameters(Report& report, const Hdf5File& file) {
   for (auto& row : rows) table.row(std::move(row));
 }
 
+/// The values of the parameters whose last name is one of `names`, by path.
+void add_values(Report& report, const Hdf5File& file, const std::vector<std::string>& names) {
+  Report& group = report.group("values");
+  for (const std::string& path : file.list("model")) {
+    if (std::find(names.begin(), names.end(), path.substr(path.rfind('.') + 1)) == names.end()) continue;
+    std::string text;
+    for (const float value : file.read<float>("model/" + path))
+      text += join(text.empty() ? "" : " ", std::setprecision(4), value);
+    group.add(path, text);
+  }
+}
+
 void add_config(Report& report, const Config& config) {
   Report& group = report.group("config");
   for (const auto& [key, value] : config.values()) group.add(key, value.text);
 }
 
-void inspect_checkpoint(const std::string& path, Report& report) {
+void inspect_checkpoint(const std::string& path, const std::vector<std::string>& values, Report& report) {
   const Checkpoint checkpoint(path);
   const auto tokenizer = checkpoint.tokenizer();
   report.add("sha256", checkpoint.sha256())
@@ -89,6 +106,7 @@ void inspect_checkpoint(const std::string& path, Report& report) {
   add_progress(report, checkpoint);
   report.add("tokenizer", tokenizer->identity()).add("vocab_size", tokenizer->vocab_size());
   add_parameters(report, checkpoint.file());
+  if (!values.empty()) add_values(report, checkpoint.file(), values);
   add_config(report, checkpoint.config());
 }
 
@@ -126,7 +144,8 @@ void inspect_safetensors(const std::string& path, Report& report) {
 }
 
 Exit run_inspect(const Config& config) {
-  const auto path = config.get(inspect_options()).file;
+  const auto options = config.get(inspect_options());
+  const std::string& path = options.file;
   const auto report_to = config.get(report_options());
   check(!path.empty(), Exit::usage, "inspect needs a file: tapestry inspect FILE");
   check_report_destination(report_to);
@@ -138,7 +157,7 @@ Exit run_inspect(const Config& config) {
     add_bytes(report, "bytes", static_cast<int64_t>(std::filesystem::file_size(path)));
   switch (kind) {
     case ModelFile::checkpoint:
-      inspect_checkpoint(path, report);
+      inspect_checkpoint(path, options.values, report);
       break;
     case ModelFile::tokens:
       inspect_token_file(path, report);

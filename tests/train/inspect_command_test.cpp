@@ -37,6 +37,12 @@ TEST_F(InspectCommand, Checkpoint) {
   EXPECT_EQ(json["resumable"], true);
 }
 
+TEST_F(InspectCommand, ValuesOfNamedParameters) {
+  ASSERT_EQ(train("run", "--train.max_steps 0 --bsbr.score_bias head").status, 0);
+  const Json json = inspect(file("run", "last.h5") + " --values score_gain,gate");
+  EXPECT_EQ(json["values"], Json::parse(R"({"blocks.0.attention.score_gain": "1 1"})"));
+}
+
 TEST_F(InspectCommand, TokenFile) {
   const Json json = inspect(folder_ / "tokens.h5");
   EXPECT_EQ(json["kind"], "token file");

@@ -1,0 +1,38 @@
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/support/tiny_run.h"
+
+namespace tapestry::test {
+namespace {
+
+class EvalCommand : public testing::Test, protected TinyRun {};
+
+TEST_F(EvalCommand, LossByPositionAddsUpToTheWhole) {
+  ASSERT_EQ(train("run", "--train.max_steps 4").status, 0);
+  const std::string json = folder_ / "eval.json";
+  const ShellResult result =
+      shell("tapestry eval --checkpoint " + file("run", "last.h5") + " --tokens " + (folder_ / "tokens.h5") +
+            " --max-tokens 200 --by-position 5 --json " + json);
+  ASSERT_EQ(result.status, 0) << result.errors;
+  const auto report = nlohmann::json::parse(read_text(json));
+  ASSERT_EQ(report["by_position"].size(), 5u);
+  // 24 positions in five parts, eight whole windows and one of eight tokens.
+  const int64_t to[] = {5, 10, 15, 20, 24}, tokens[] = {8 * 5 + 5, 8 * 5 + 3, 8 * 5, 8 * 5, 8 * 4};
+  int64_t from = 1;
+  double nll = 0;
+  for (int i = 0; i < 5; ++i) {
+    const auto& row = report["by_position"][i];
+    EXPECT_EQ(row["from"], from);
+    EXPECT_EQ(row["to"], to[i]);
+    EXPECT_EQ(row["tokens"], tokens[i]);
+    nll += row["mean_nll"].get<double>() * row["tokens"].get<double>();
+    from = to[i] + 1;
+  }
+  EXPECT_NEAR(nll, report["total_nll"], 1e-6);
+  EXPECT_EQ(report["keys_read_share"], 1.0);  // chunks of 8, two retrieved: all of 24
+}
+
+}  // namespace
+}  // namespace tapestry::test
