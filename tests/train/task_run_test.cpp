@@ -14,33 +14,36 @@ using testing::HasSubstr;
 /// Training on a synthetic task, through the program.
 class TaskRun : public testing::Test {
  protected:
+  TaskRun() {
+    write_text(folder_ / "tiny.ini",
+               "[model]\nattention = standard,bsbr\nn_layer = 2\nn_head = 2\nn_embd = 16\n[bsbr]\nchunk = 8\n"
+               "[data]\ntask = recall\nseq_len = 48\nheld_out = 10\n"
+               "[recall]\npairs = 2\nkeys = 4\nvalues = 4\nfillers = 4\n"
+               "[train]\nmax_steps = 1\nbatch_size = 3\ngrad_accum = 2\nlog_every = 2\neval_every = 1\n"
+               "checkpoint_every = 4\n[optim]\nlearning_rate = 1e-2\nschedule = constant\nwarmup_steps = 0\n"
+               "[run]\nthreads = 1\n");
+  }
   ShellResult train(const std::string& out, const std::string& options = "") {
-    return shell(
-        "tapestry train --model.attention standard,bsbr --model.n_layer 2 --model.n_head 2 --model.n_embd 16 "
-        "--bsbr.chunk 8 --data.seq_len 48 --recall.pairs 2 --recall.keys 4 --recall.values 4 "
-        "--recall.fillers 4 --data.held_out 10 --train.batch_size 3 --train.grad_accum 2 --train.log_every 2 "
-        "--train.eval_every 4 --train.checkpoint_every 4 --optim.learning_rate 1e-2 --run.threads 1 "
-        "--train.out " +
-        (folder_ / out) + " " + options);
+    return shell("tapestry train --config " + (folder_ / "tiny.ini") + " --train.out " + (folder_ / out) +
+                 " " + options);
   }
   TemporaryFolder folder_;
 };
 
 TEST_F(TaskRun, StoppedAndResumedIsTheUndisturbedRunBitForBit) {
-  const std::string recall = "--data.task recall --optim.schedule constant ";
-  ASSERT_EQ(train("whole", recall + "--train.max_steps 9").status, 0);
-  ASSERT_EQ(train("parts", recall + "--train.max_steps 5").status, 0);
-  const ShellResult resumed = train("parts", recall + "--train.max_steps 9 --resume");
+  ASSERT_EQ(train("whole", "--train.max_steps 9").status, 0);
+  ASSERT_EQ(train("parts", "--train.max_steps 5").status, 0);
+  const ShellResult resumed = train("parts", "--train.max_steps 9 --resume");
   ASSERT_EQ(resumed.status, 0) << resumed.errors;
   EXPECT_THAT(resumed.output, HasSubstr("sequence 30"));
   expect_same_run(folder_ / "whole", folder_ / "parts");
-  const ShellResult other = train("parts", recall + "--train.max_steps 9 --resume --recall.gap 9");
+  const ShellResult other = train("parts", "--train.max_steps 9 --resume --recall.gap 9");
   EXPECT_EQ(other.status, 2);
   EXPECT_THAT(other.errors, HasSubstr("recall.gap"));
 }
 
 TEST_F(TaskRun, TheCheckpointKnowsItsTaskAndEvalAsksIt) {
-  ASSERT_EQ(train("run", "--data.task recall --train.max_steps 1").status, 0);
+  ASSERT_EQ(train("run").status, 0);
   const std::string last = folder_ / "run/last.h5", json = folder_ / "eval.json";
   EXPECT_EQ(Checkpoint(last).config().find("recall.pairs")->text, "2");
   const ShellResult result =
@@ -63,14 +66,15 @@ TEST_F(TaskRun, TwoLayersLearnInduction) {
   const ShellResult result =
       train("run",
             "--data.task induction --induction.symbols 3 --data.seq_len 10 --model.attention standard "
-            "--train.max_steps 400 --train.batch_size 64 --train.grad_accum 1 --data.held_out 200 "
-            "--train.eval_every 400 --train.checkpoint_every 0");
+            "--model.n_embd 32 --train.max_steps 200 --train.batch_size 64 --train.grad_accum 1 "
+            "--train.log_every 50 --train.eval_every 200 --data.held_out 200 --train.checkpoint_every 0 "
+            "--optim.learning_rate 3e-3 --optim.schedule cosine --optim.warmup_steps -1");
   ASSERT_EQ(result.status, 0) << result.errors;
   EXPECT_LT(Checkpoint(folder_ / "run/last.h5").state().best_loss, 0.2) << result.output;
 }
 
 TEST_F(TaskRun, ValidationIsTheMeanOverTheAnswers) {
-  ASSERT_EQ(train("run", "--data.task recall --train.max_steps 1").status, 0);
+  ASSERT_EQ(train("run").status, 0);
   const std::string json = folder_ / "eval.json";
   ASSERT_EQ(
       shell("tapestry eval --checkpoint " + (folder_ / "run/last.h5") + " --sequences 10 --json " + json)
@@ -82,9 +86,9 @@ TEST_F(TaskRun, ValidationIsTheMeanOverTheAnswers) {
 
 TEST_F(TaskRun, MistakesAreOneClearError) {
   EXPECT_THAT(train("a", "--data.task recal").errors, HasSubstr("known are recall"));
-  EXPECT_EQ(train("a", "--data.task recall --data.tokens x.h5").status, 2);
+  EXPECT_EQ(train("a", "--data.tokens x.h5").status, 2);
   EXPECT_EQ(train("a", "--data.task passkey").status, 2);  // sequences too short for it
-  ASSERT_EQ(train("run", "--data.task recall --train.max_steps 0").status, 0);
+  ASSERT_EQ(train("run").status, 0);
   const std::string eval = "tapestry eval --checkpoint " + (folder_ / "run/last.h5");
   EXPECT_THAT(shell(eval + " --task passkey --seq-len 200").errors, HasSubstr("tokenizer"));
   EXPECT_EQ(shell(eval + " --recall.values 5").status, 3);

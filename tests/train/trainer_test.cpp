@@ -55,7 +55,7 @@ Stepped step_with(int64_t batch_size) {
   trainer.step();
   Stepped result{{}, trainer.state().since_log.mean()};
   for (const NamedParameter& parameter : model.parameters()) {
-    const auto values = parameter.parameter.values<float>();
+    const auto values = parameter.parameter.value().values<float>();
     result.weights.insert(result.weights.end(), values.begin(), values.end());
   }
   return result;
