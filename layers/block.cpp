@@ -39,4 +39,9 @@ Tensor Block::operator()(const Tensor& x) const {
   return add(y, dropout(mlp_(norm_2_(y)), dropout_));
 }
 
+Tensor Block::extend(const Tensor& x, States states) const {
+  const Tensor y = add(x, attention_->extend(norm_1_(x), states));
+  return add(y, mlp_(norm_2_(y)));
+}
+
 }  // namespace tapestry

@@ -12,6 +12,8 @@ class Block : public Module {
  public:
   Block(Module& parent, const ModelOptions& options, const Config& config, int64_t layer);
   Tensor operator()(const Tensor& x) const;
+  /// The same for the next tokens of sequences whose states take them in, without dropout.
+  Tensor extend(const Tensor& x, States states) const;
   const Attention& attention() const { return *attention_; }
 
  private:

@@ -1,6 +1,7 @@
 #include "layers/language_model.h"
 
 #include "autograd/ops/binary.h"
+#include "autograd/ops/copy_rows.h"
 #include "autograd/ops/dropout.h"
 #include "autograd/ops/take_rows.h"
 #include "autograd/recompute.h"
@@ -43,18 +44,19 @@ Parameter LanguageModel::own_output() {
   return add_parameter("output.weight", {options_.vocab_size, options_.n_embd}, Init::normal(0.02));
 }
 
+Tensor LanguageModel::positions_from(int64_t first, int64_t count) const {
+  if (options_.positions == "sinusoidal")
+    return sinusoidal_positions(first, count, options_.n_embd, context().dtype, context().device);
+  if (!positions_.defined()) return {};
+  check(first + count <= options_.n_ctx, Exit::usage, "a sequence of ", first + count,
+        " tokens, but the model has learned ", options_.n_ctx, " positions (model.n_ctx)");
+  return take_rows(positions_, first, 1, count);
+}
+
 Tensor LanguageModel::embed(const Tensor& tokens) const {
   require(tokens.rank() == 2, "a language model takes tokens [B, T], got ", tokens.shape());
-  const int64_t length = tokens.dim(1);
-  Tensor x = embedding_(tokens);
-  if (positions_.defined()) {
-    check(length <= options_.n_ctx, Exit::usage, "a sequence of ", length,
-          " tokens, but the model has learned ", options_.n_ctx, " positions (model.n_ctx)");
-    x = add(x, take_rows(positions_, 0, 1, length));
-  } else if (options_.positions == "sinusoidal") {
-    x = add(x, sinusoidal_positions(length, options_.n_embd, x.dtype(), x.device()));
-  }
-  return dropout(x, options_.dropout);
+  const Tensor x = embedding_(tokens), p = positions_from(0, tokens.dim(1));
+  return dropout(p.defined() ? add(x, p) : x, options_.dropout);
 }
 
 Tensor LanguageModel::run_block(const Block& block, const Tensor& x) const {
@@ -83,9 +85,39 @@ Tensor LanguageModel::token_nll(const Tensor& tokens, const Tensor& targets) con
 
 Tensor LanguageModel::logits(const Tensor& tokens) const { return logits_of(final_hidden(tokens)); }
 
-Tensor LanguageModel::next_logits(const Tensor& tokens) const {
-  const Tensor last = take_rows(final_hidden(tokens), tokens.dim(1) - 1, 1, 1);
-  return logits_of(last).reshape({tokens.dim(0), options_.vocab_size});
+Tensor LanguageModel::next_logits(const Tensor& tokens) const { return last_logits(final_hidden(tokens)); }
+
+Tensor LanguageModel::last_logits(const Tensor& hidden) const {
+  const Tensor last = take_rows(hidden, hidden.dim(1) - 1, 1, 1);
+  return logits_of(last).reshape({hidden.dim(0), options_.vocab_size});
+}
+
+DecodingState LanguageModel::begin_decoding() const {
+  std::vector<AttentionState> layers;
+  for (const auto& block : blocks_) layers.push_back(block->attention().begin_state());
+  return DecodingState(std::move(layers));
+}
+
+Tensor LanguageModel::extend(const Tensor& tokens, DecodingStates states) const {
+  const int64_t batch = tokens.dim(0), count = tokens.dim(1);
+  require(static_cast<int64_t>(states.size()) == batch, batch, " texts but ", states.size(), " states");
+  Tensor x = embedding_(tokens);
+  for (int64_t b = 0; b < batch; ++b) {
+    const Tensor p = positions_from(states[b]->position(), count);
+    if (!p.defined()) break;
+    const Tensor rows = take_rows(x.reshape({1, batch * count, options_.n_embd}), b * count, 1, count);
+    copy_rows(add(rows, p), 0, x, b * count, count);
+  }
+  for (size_t layer = 0; layer < blocks_.size(); ++layer) {
+    std::vector<AttentionState*> of_layer;
+    for (DecodingState* state : states) of_layer.push_back(&state->layers().at(layer));
+    x = blocks_[layer]->extend(x, of_layer);
+  }
+  return final_norm_(x);
+}
+
+Tensor LanguageModel::next_logits(const Tensor& tokens, DecodingStates states) const {
+  return last_logits(extend(tokens, states));
 }
 
 }  // namespace tapestry

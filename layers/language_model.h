@@ -5,6 +5,7 @@
 
 #include "autograd/ops/linear_cross_entropy.h"
 #include "layers/block.h"
+#include "layers/decoding_state.h"
 #include "layers/embedding.h"
 #include "layers/model_options.h"
 
@@ -33,6 +34,14 @@ class LanguageModel : public Module {
   Tensor final_norm(const Tensor& x) const { return final_norm_(x); }
   Tensor logits_of(const Tensor& final_hidden) const { return output_logits(final_hidden, output_weight()); }
 
+  /// What the model remembers of a text before its first token.
+  DecodingState begin_decoding() const;
+  /// final_hidden() for the next tokens of texts whose states take them in: tokens [B, T] -> [B, T, C]. T may
+  /// change from call to call, and texts may be of unequal length. Not recorded, without dropout.
+  Tensor extend(const Tensor& tokens, DecodingStates states) const;
+  /// Logits of the last of the next tokens, [B, V].
+  Tensor next_logits(const Tensor& tokens, DecodingStates states) const;
+
   /// Keep only the input of each block for backward, and run the block again there.
   void set_recompute(bool on) { recompute_ = on; }
   const ModelOptions& options() const { return options_; }
@@ -44,6 +53,9 @@ class LanguageModel : public Module {
   std::vector<std::unique_ptr<Block>> make_blocks(const Config& config);
   Parameter own_output();
   Tensor embed(const Tensor& tokens) const;
+  /// Of positions first .. first + count - 1, [count, C]; undefined where the model adds none.
+  Tensor positions_from(int64_t first, int64_t count) const;
+  Tensor last_logits(const Tensor& hidden) const;
   Tensor run_block(const Block& block, const Tensor& x) const;
   const Parameter& output_weight() const { return options_.tie_embeddings ? embedding_.weight() : output_; }
 

@@ -5,11 +5,12 @@
 
 namespace tapestry {
 
-Tensor sinusoidal_positions(int64_t tokens, int64_t width, DType dtype, Device) {
+Tensor sinusoidal_positions(int64_t first, int64_t tokens, int64_t width, DType dtype, Device) {
   std::vector<double> values(tokens * width);
   for (int64_t t = 0; t < tokens; ++t) {
     for (int64_t i = 0; i < width; ++i) {
-      const double angle = t / std::pow(10000.0, static_cast<double>(i / 2 * 2) / width);
+      const double angle =
+          static_cast<double>(first + t) / std::pow(10000.0, static_cast<double>(i / 2 * 2) / width);
       values[t * width + i] = i % 2 == 0 ? std::sin(angle) : std::cos(angle);
     }
   }

@@ -24,7 +24,7 @@ void check_shapes(const Tensor& q, const Tensor& k, const Tensor& v, const Tenso
 }
 
 AttentionShape local_shape(const RetrievalShape& s) {
-  return {s.batch, s.tokens, s.n_head, s.head_width, s.scale, {s.chunk, s.overlap, s.sink}};
+  return {s.batch, s.tokens, s.n_head, s.head_width, s.scale, {s.chunk, s.overlap, s.sink}, s.past};
 }
 
 /// What block_retrieval saves, in this order.
@@ -81,6 +81,31 @@ void backward(BackwardStep& step, const RetrievalShape& s) {
   }
 }
 
+/// What the forward pass makes, and some of it saves.
+struct Forward {
+  Tensor o, lse, chunks, scores;  // scores undefined without score_bias
+};
+
+Forward forward(const RetrievalShape& s, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& r,
+                const Tensor& h, const Tensor& gain, bool score_bias) {
+  const Shape slots{s.batch, s.n_head, s.slots, s.tokens};
+  Forward f{Tensor::empty_like(q), Tensor::empty({s.batch, s.n_head, s.tokens}, q.dtype(), q.device()),
+            Tensor::empty(slots, DType::int32, q.device()), Tensor::empty(slots, q.dtype(), q.device())};
+  for_float(q.dtype(), [&]<class T>(T) {
+    LAUNCH(q.device(), select_chunks<T>(s, r.data<T>(), h.data<T>(), f.chunks.mutable_data<int32_t>(),
+                                        f.scores.mutable_data<T>()));
+    if (!score_bias) f.scores = {};
+    T *o = f.o.mutable_data<T>(), *lse = f.lse.mutable_data<T>();
+    LAUNCH(q.device(),
+           softmax_attention_forward<T>(local_shape(s), q.data<T>(), k.data<T>(), v.data<T>(), o, lse));
+    const BlockRead<T> in{
+        q.data<T>(),          k.data<T>(), v.data<T>(), f.chunks.data<int32_t>(), data_or_null<T>(f.scores),
+        data_or_null<T>(gain)};
+    LAUNCH(q.device(), block_read_forward<T>(s, in, o, lse));
+  });
+  return f;
+}
+
 }  // namespace
 
 Tensor block_retrieval(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& r, const Tensor& h,
@@ -90,28 +115,26 @@ Tensor block_retrieval(const Tensor& q, const Tensor& k, const Tensor& v, const 
   s.slots = std::min(x.topk, s.chunks());
   if (s.slots == 0) return softmax_attention(q, k, v, x.n_head, x.scale, {x.chunk, x.overlap, x.sink});
 
-  Tensor o = Tensor::empty_like(q);
-  Tensor lse = Tensor::empty({s.batch, s.n_head, s.tokens}, q.dtype(), q.device());
-  const Shape slots{s.batch, s.n_head, s.slots, s.tokens};
-  Tensor chunks = Tensor::empty(slots, DType::int32, q.device());
-  Tensor scores = Tensor::empty(slots, q.dtype(), q.device());
-  for_float(q.dtype(), [&]<class T>(T) {
-    LAUNCH(q.device(), select_chunks<T>(s, r.data<T>(), h.data<T>(), chunks.mutable_data<int32_t>(),
-                                        scores.mutable_data<T>()));
-    if (!x.score_bias) scores = {};
-    LAUNCH(q.device(), softmax_attention_forward<T>(local_shape(s), q.data<T>(), k.data<T>(), v.data<T>(),
-                                                    o.mutable_data<T>(), lse.mutable_data<T>()));
-    const BlockRead<T> in{
-        q.data<T>(),          k.data<T>(), v.data<T>(), chunks.data<int32_t>(), data_or_null<T>(scores),
-        data_or_null<T>(gain)};
-    LAUNCH(q.device(), block_read_forward<T>(s, in, o.mutable_data<T>(), lse.mutable_data<T>()));
-  });
+  Forward f = forward(s, q, k, v, r, h, gain, x.score_bias);
   const Tensor saved_r = x.score_bias ? r : Tensor(), saved_h = x.score_bias ? h : Tensor();
-  record("block_retrieval", {q, k, v, r, h, gain}, o,
-         {q, k, v, saved_r, saved_h, gain, o, lse, chunks, scores}, [s](BackwardStep& step) {
+  record("block_retrieval", {q, k, v, r, h, gain}, f.o,
+         {q, k, v, saved_r, saved_h, gain, f.o, f.lse, f.chunks, f.scores}, [s](BackwardStep& step) {
            for_float(step.gradient().dtype(), [&]<class T>(T) { backward<T>(step, s); });
          });
-  return o;
+  return f.o;
+}
+
+Tensor continue_block_retrieval(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& r,
+                                const Tensor& h, const Tensor& gain, const BlockRetrieval& x, int64_t past) {
+  RetrievalShape s{1, q.dim(1), x.n_head, q.dim(2) / x.n_head, x.scale, x.chunk, 0, x.overlap, x.sink, past};
+  s.slots = std::min(x.topk, s.chunks());
+  require(q.dim(0) == 1 && r.shape() == q.shape() && k.shape() == v.shape() && k.dim(-1) == q.dim(2) &&
+              past + q.dim(1) <= k.dim(0) && s.chunks() <= h.dim(0),
+          "continue_block_retrieval: q ", q.shape(), " after ", past, " tokens against k ", k.shape(), ", v ",
+          v.shape(), " and h ", h.shape());
+  if (s.slots == 0)
+    return continue_softmax_attention(q, {k, v, past, 0}, x.n_head, x.scale, {x.chunk, x.overlap, x.sink});
+  return forward(s, q, k, v, r, h, gain, x.score_bias).o;
 }
 
 }  // namespace tapestry

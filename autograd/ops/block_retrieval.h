@@ -24,4 +24,11 @@ struct BlockRetrieval {
 Tensor block_retrieval(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& r, const Tensor& h,
                        const Tensor& gain, const BlockRetrieval& options);
 
+/// The same for tokens that follow `past` others: q and r [1, T, C] -> [1, T, C]. k, v [rows, C] hold all
+/// tokens, the new ones included, and h [rows, C] the summaries of all chunks finished before the last token.
+/// Not recorded.
+Tensor continue_block_retrieval(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& r,
+                                const Tensor& h, const Tensor& gain, const BlockRetrieval& options,
+                                int64_t past);
+
 }  // namespace tapestry

@@ -13,6 +13,9 @@ namespace {
 /// follows.
 constexpr int64_t kTokens = 64;
 
+/// A single token has nothing after it.
+int64_t tile_height(const RetrievalShape& s) { return s.tokens == 1 ? 1 : kTokens; }
+
 /// The `slots` best candidates of one token, best first.
 template <class T>
 class Best {
@@ -63,21 +66,17 @@ void choose(const T* scores, RetrievalShape::Range range, Best<T>& best) {
   }
 }
 
-/// scores [kTokens, columns] of the tokens from `first` on against all chunks up to `columns`.
+/// scores [tile_height, columns] of the tokens from `first` on against all chunks up to `columns`.
 template <class T>
 void score_tile(const RetrievalShape& s, const T* r, const T* h, int64_t first, int64_t columns, T* scores) {
-  std::vector<T> rows(kTokens * s.head_width);
-  const int64_t count = std::min(kTokens, s.tokens - first);
+  const int64_t height = tile_height(s), count = std::min(height, s.tokens - first);
+  std::vector<T> rows(height * s.head_width);
   for (int64_t i = 0; i < count; ++i) {
     std::copy_n(r + (first + i) * s.width(), s.head_width, &rows[i * s.head_width]);
   }
-  gemm<T>({.m = kTokens,
-           .n = columns,
-           .k = s.head_width,
-           .transpose_b = true,
-           .alpha = s.scale,
-           .ldb = s.width()},
-          rows.data(), h, scores);
+  gemm<T>(
+      {.m = height, .n = columns, .k = s.head_width, .transpose_b = true, .alpha = s.scale, .ldb = s.width()},
+      rows.data(), h, scores);
 }
 
 }  // namespace
@@ -90,7 +89,7 @@ void select_chunks(const RetrievalShape& s, const T* r, const T* h, int32_t* chu
     const int64_t first = (tiles - 1 - job / s.heads()) * kTokens;  // the late ones are the long ones
     const int64_t end = std::min(first + kTokens, s.tokens);
     const int64_t columns = s.candidates(end - 1).end;
-    std::vector<T> tile(kTokens * columns);
+    std::vector<T> tile(tile_height(s) * columns);
     score_tile(s, r + s.head_offset(bh, s.tokens), h + s.head_offset(bh, s.chunks()), first, columns,
                tile.data());
     Best<T> best(s.slots);

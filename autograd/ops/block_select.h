@@ -17,6 +17,7 @@ struct RetrievalShape {
   int64_t chunk = 1;
   int64_t slots = 0;  // chunks that a token retrieves, at most
   int64_t overlap = 0, sink = 0;
+  int64_t past = 0;  // forward with a batch of 1: row t of q and r is token past + t; k, v and h begin at 0
 
   struct Range {
     int64_t begin, end;
@@ -24,10 +25,10 @@ struct RetrievalShape {
 
   int64_t width() const { return n_head * head_width; }
   int64_t heads() const { return batch * n_head; }
-  int64_t chunks() const { return finished_chunks(tokens, chunk); }
-  /// Keys from here on are local to query t, and so are the sinks.
-  int64_t first_local(int64_t t) const { return t / chunk * chunk - overlap; }
-  /// The chunks that query t may retrieve: finished, and not wholly local.
+  int64_t chunks() const { return finished_chunks(past + tokens, chunk); }
+  /// Keys from here on are local to the query in row t, and so are the sinks.
+  int64_t first_local(int64_t t) const { return (past + t) / chunk * chunk - overlap; }
+  /// The chunks that it may retrieve: finished, and not wholly local.
   Range candidates(int64_t t) const {
     const int64_t local = first_local(t);
     return local > sink ? Range{sink / chunk, ceil_div(local, chunk)} : Range{0, 0};

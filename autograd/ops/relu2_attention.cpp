@@ -60,6 +60,24 @@ Tensor relu2_attention(const Tensor& q, const Tensor& k, const Tensor& v, const 
   return o;
 }
 
+Tensor continue_relu2_attention(const Tensor& q, const ChunkKeys& keys, const Tensor& rel_bias,
+                                double scale) {
+  const int64_t seen = keys.past + q.dim(1), s = q.dim(2), e = keys.v.dim(-1);
+  require(q.dim(0) == 1 && keys.k.dim(-1) == s && keys.first + seen <= keys.k.dim(0) &&
+              keys.first + seen <= keys.v.dim(0) && (!rel_bias.defined() || seen <= rel_bias.dim(0)),
+          "continue_relu2_attention: q ", q.shape(), " after ", keys.past, " tokens of its chunk against k ",
+          keys.k.shape(), " and v ", keys.v.shape());
+  const Tensor bias = rel_bias.defined() ? rel_bias : Tensor::zeros({seen}, q.dtype(), q.device());
+  const Relu2Shape shape{{1, seen, 1, seen}, s, e, scale, keys.past};
+  Tensor o = Tensor::empty({1, q.dim(1), e}, q.dtype(), q.device());
+  for_float(q.dtype(), [&]<class T>(T) {
+    LAUNCH(q.device(), relu2_attention_forward<T>(shape, q.data<T>(), keys.k.data<T>() + keys.first * s,
+                                                  keys.v.data<T>() + keys.first * e, bias.data<T>(),
+                                                  o.mutable_data<T>()));
+  });
+  return o;
+}
+
 namespace cpu {
 namespace {
 
@@ -74,11 +92,11 @@ struct Range {
 /// The keys of `keys` that a query of `queries` sees.
 Range seen(Range keys, Range queries) { return {keys.begin, std::min(keys.end, queries.end)}; }
 
-/// scores [queries, keys] = scale q k^T for rows of one chunk.
+/// scores [queries, keys] = scale q k^T for rows of one chunk: q is the tile's first, k the chunk's.
 template <class T>
 void score_tile(const Relu2Shape& s, const T* q, const T* k, Range queries, Range keys, T* scores) {
-  gemm<T>({.m = queries.size(), .n = keys.size(), .k = s.width, .transpose_b = true, .alpha = s.scale},
-          q + queries.begin * s.width, k + keys.begin * s.width, scores);
+  gemm<T>({.m = queries.size(), .n = keys.size(), .k = s.width, .transpose_b = true, .alpha = s.scale}, q,
+          k + keys.begin * s.width, scores);
 }
 
 /// Keys of the tile that query t sees.
@@ -132,7 +150,7 @@ void backward_tile(const Relu2Shape& s, const ChunkGradient<T>& c, Range queries
   const int64_t m = queries.size(), n = keys.size(), d = s.width, e = s.value_width;
   T *a = scratch, *dx = scratch + kQueries * kKeys;
   const T *q = c.q + queries.begin * d, *k = c.k + keys.begin * d, *dout = c.dout + queries.begin * e;
-  score_tile(s, c.q, c.k, queries, keys, a);
+  score_tile(s, q, c.k, queries, keys, a);
   gemm<T>({.m = m, .n = n, .k = e, .transpose_b = true}, dout, c.v + keys.begin * e, dx);
   square_positive_gradient(queries, keys, c.bias, a, dx, c.dbias);
   gemm<T>({.m = n, .n = e, .k = m, .transpose_a = true, .beta = 1}, a, dout, c.dv + keys.begin * e);
@@ -147,21 +165,21 @@ template <class T>
 void relu2_attention_forward(const Relu2Shape& s, const T* q, const T* k, const T* v, const T* bias, T* o) {
   const Scratch<T> scratch(kQueries * kKeys);
   const int64_t d = s.width, e = s.value_width;
-  const int64_t chunks = chunk_count(s.grid), tiles = ceil_div(s.grid.chunk, kQueries);
+  const int64_t chunks = chunk_count(s.grid), tiles = ceil_div(s.grid.chunk - s.past, kQueries);
   // By tiles, so that one long chunk keeps all threads busy too.
   parallel_jobs(s.chunks() * tiles, [&](int64_t job) {
     const Chunk chunk(s.grid, job / tiles / chunks, job / tiles % chunks);
     const int64_t in_q = chunk.in(s.grid.rows(d)), in_v = chunk.in(s.grid.rows(e));
-    const int64_t begin = job % tiles * kQueries;
+    const int64_t row = job % tiles * kQueries, begin = s.past + row;
     if (begin >= chunk.tokens) return;
     const Range queries{begin, std::min(begin + kQueries, chunk.tokens)};
     T* scores = scratch.mine();
     for (int64_t key = 0; key < queries.end; key += kKeys) {
       const Range keys = seen({key, key + kKeys}, queries);
-      score_tile(s, q + in_q, k + in_q, queries, keys, scores);
+      score_tile(s, q + in_q + row * d, k + in_q, queries, keys, scores);
       square_positive(queries, keys, bias, scores);
       gemm<T>({.m = queries.size(), .n = e, .k = keys.size(), .beta = key > 0 ? 1.0 : 0.0}, scores,
-              v + in_v + key * e, o + in_v + begin * e);
+              v + in_v + key * e, o + in_v + row * e);
     }
   });
 }

@@ -12,12 +12,21 @@ namespace tapestry {
 Tensor relu2_attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& rel_bias,
                        int64_t chunk, double scale);
 
+/// The same for tokens of one chunk of which `past` are known: q [1, T, s] -> [1, T, e]; k [rows, s] and v
+/// [rows, e] hold the chunk's tokens, the new ones included, from row `first` on. Not recorded.
+struct ChunkKeys {
+  const Tensor &k, &v;
+  int64_t first, past;
+};
+Tensor continue_relu2_attention(const Tensor& q, const ChunkKeys& keys, const Tensor& rel_bias, double scale);
+
 /// The sizes of one call: q and k are [B, T, width], v and o [B, T, value_width], bias is [chunk]; the grid
 /// has one head.
 struct Relu2Shape {
   ChunkGrid grid;
   int64_t width, value_width;
   double scale;
+  int64_t past = 0;  // of the forward kernel with a single chunk: its tokens before the first row of q and o
 
   int64_t chunks() const { return grid.batch * (grid.finished() + 1); }
 };

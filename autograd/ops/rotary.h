@@ -7,7 +7,8 @@ namespace tapestry {
 /// Rotary positions (Su et al. 2021) by head, x [B, T, C] -> [B, T, C]: channels j and j + d/2 of a head are
 /// turned by (first_position + t) theta^(-2j/d), the pairing of GPT-NeoX and Llama. d must be even. Saves
 /// nothing.
-Tensor rotary(const Tensor& x, int64_t n_head, double theta = 10000, int64_t first_position = 0);
+constexpr double kRotaryBase = 10000;
+Tensor rotary(const Tensor& x, int64_t n_head, double theta = kRotaryBase, int64_t first_position = 0);
 
 struct RotarySize {
   int64_t batch, tokens, n_head, d, first_position;

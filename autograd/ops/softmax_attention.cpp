@@ -56,6 +56,24 @@ Tensor softmax_attention(const Tensor& q, const Tensor& k, const Tensor& v, int6
   return o;
 }
 
+Tensor continue_softmax_attention(const Tensor& q, const KeptKeys& kept, int64_t n_head, double scale,
+                                  Visible visible) {
+  AttentionShape shape = shape_of(q, q, q, n_head, scale, visible);
+  shape.past = kept.past;
+  shape.gap = kept.gap;
+  require(q.dim(0) == 1 && kept.k.shape() == kept.v.shape() && kept.k.dim(-1) == q.dim(2) &&
+              kept.k.dtype() == q.dtype() && kept.past - kept.gap + q.dim(1) <= kept.k.dim(0),
+          "continue_softmax_attention: q ", q.shape(), " after ", kept.past, " tokens less ", kept.gap,
+          " against k ", kept.k.shape(), " and v ", kept.v.shape());
+  Tensor o = Tensor::empty_like(q);
+  Tensor lse = Tensor::empty({n_head, shape.tokens}, q.dtype(), q.device());
+  for_float(q.dtype(), [&]<class T>(T) {
+    LAUNCH(q.device(), softmax_attention_forward<T>(shape, q.data<T>(), kept.k.data<T>(), kept.v.data<T>(),
+                                                    o.mutable_data<T>(), lse.mutable_data<T>()));
+  });
+  return o;
+}
+
 namespace cpu {
 namespace {
 
@@ -98,6 +116,7 @@ void for_key_tiles(const Visible& visible, Range queries, const Work& work) {
   for (int64_t i = first; i < queries.end; i += kKeyTile) work(Range{i, std::min(i + kKeyTile, queries.end)});
 }
 
+/// q, o and lse are the first rows of the tile.
 template <class T>
 void forward_tile(const AttentionShape& s, const T* q, const T* k, const T* v, Range queries, T* o, T* lse,
                   T* scratch) {
@@ -108,17 +127,16 @@ void forward_tile(const AttentionShape& s, const T* q, const T* k, const T* v, R
   std::fill(running.sum, running.sum + rows, T(0));
   std::fill(running.o, running.o + rows * d, T(0));
   for_key_tiles(s.visible, queries, [&](Range keys) {
-    score_tile(s, q + queries.begin * s.width(), k + keys.begin * s.width(), s.width(), queries, keys,
-               scores);
+    const int64_t at = (keys.begin - (keys.begin < s.visible.sink ? 0 : s.gap)) * s.width();
+    score_tile(s, q, k + at, s.width(), queries, keys, scores);
     for (int64_t row = 0; row < rows; ++row)
       online_softmax(scores + row * keys.size(), keys.size(), row, d, running);
-    gemm<T>({.m = rows, .n = d, .k = keys.size(), .beta = 1, .ldb = s.width()}, scores,
-            v + keys.begin * s.width(), running.o);
+    gemm<T>({.m = rows, .n = d, .k = keys.size(), .beta = 1, .ldb = s.width()}, scores, v + at, running.o);
   });
   for (int64_t row = 0; row < rows; ++row) {
     const T scale = 1 / running.sum[row];
-    for (int64_t j = 0; j < d; ++j) o[(queries.begin + row) * s.width() + j] = running.o[row * d + j] * scale;
-    lse[queries.begin + row] = running.max[row] + std::log(running.sum[row]);
+    for (int64_t j = 0; j < d; ++j) o[row * s.width() + j] = running.o[row * d + j] * scale;
+    lse[row] = running.max[row] + std::log(running.sum[row]);
   }
 }
 
@@ -131,8 +149,9 @@ void softmax_attention_forward(const AttentionShape& s, const T* q, const T* k, 
   parallel_jobs(s.batch * s.n_head * tiles, [&](int64_t job) {
     const Head at(s, job / tiles);
     const int64_t begin = (tiles - 1 - job % tiles) * kQueryTile;  // the longest first
-    const Range queries{begin, std::min(begin + kQueryTile, s.tokens)};
-    forward_tile(s, q + at.rows, k + at.rows, v + at.rows, queries, o + at.rows, lse + at.scalars,
+    const Range queries{s.past + begin, s.past + std::min(begin + kQueryTile, s.tokens)};
+    const int64_t row = at.rows + begin * s.width();
+    forward_tile(s, q + row, k + at.rows, v + at.rows, queries, o + row, lse + at.scalars + begin,
                  scratch.mine());
   });
 }

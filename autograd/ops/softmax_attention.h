@@ -30,6 +30,16 @@ struct Visible {
 Tensor softmax_attention(const Tensor& q, const Tensor& k, const Tensor& v, int64_t n_head, double scale,
                          Visible visible = {});
 
+/// The same for tokens that follow `past` others, whose keys and values are kept: q [1, T, C] -> [1, T, C].
+/// Row i of k and v [rows, C] belongs to token i, those of the T new tokens included; from visible.sink on to
+/// token i + gap: the tokens in between no new one sees. Not recorded.
+struct KeptKeys {
+  const Tensor &k, &v;
+  int64_t past, gap;
+};
+Tensor continue_softmax_attention(const Tensor& q, const KeptKeys& kept, int64_t n_head, double scale,
+                                  Visible visible);
+
 /// The sizes of one call: q, k, v and o are [batch, tokens, n_head * head_width], lse and D are
 /// [batch, n_head, tokens].
 struct AttentionShape {
@@ -39,6 +49,9 @@ struct AttentionShape {
   int64_t head_width = 0;
   double scale = 1;
   Visible visible = {};
+  // Of the forward kernel with a batch of 1: the queries are tokens `past` and later, and the row of key i is
+  // i - gap unless it is a sink.
+  int64_t past = 0, gap = 0;
 
   int64_t width() const { return n_head * head_width; }
 };

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/options.h"
+#include "layers/attention/state.h"
 #include "layers/module.h"
 
 namespace tapestry {
@@ -25,6 +26,12 @@ class Attention : public Module {
  public:
   using Module::Module;
   virtual Tensor operator()(const Tensor& x) const = 0;
+
+  /// What it remembers of a sequence before the first token.
+  virtual AttentionState begin_state() const = 0;
+  /// The same for the next T tokens of each sequence, whose states take them in: x [B, T, C] -> [B, T, C]. T
+  /// may change from call to call, and sequences may have had unequal numbers of tokens. Not recorded.
+  virtual Tensor extend(const Tensor& x, States states) const = 0;
 };
 
 /// One line of the factory. `section` holds the attention's own options; `make` reads them for one layer.

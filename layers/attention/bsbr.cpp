@@ -3,7 +3,6 @@
 #include <cmath>
 
 #include "autograd/ops/binary.h"
-#include "autograd/ops/block_retrieval.h"
 #include "autograd/ops/chunk_mean.h"
 #include "autograd/ops/chunk_states.h"
 #include "autograd/ops/chunks.h"
@@ -66,8 +65,7 @@ Tensor Bsbr::operator()(const Tensor& x) const {
 }
 
 Tensor Bsbr::local(const Tensor& q, const Tensor& k, const Tensor& v) const {
-  const Visible visible{.chunk = options_.chunk, .reach = options_.overlap, .sink = options_.sink};
-  return softmax_attention(positioned(q), positioned(k), v, n_head(), scale_or_default(0), visible);
+  return softmax_attention(positioned(q), positioned(k), v, n_head(), scale_or_default(0), visible());
 }
 
 int64_t Bsbr::finished(const Tensor& x) const {
@@ -80,14 +78,17 @@ Tensor Bsbr::local_and_tokens(const Tensor& x) const {
   // The mean of the projections is the projection of the mean.
   const Tensor r = r_ ? (*r_)(x) : q;
   const Tensor h = h_ ? (*h_)(chunk_mean(x, options_.chunk)) : chunk_mean(k, options_.chunk);
-  return block_retrieval(positioned(q), positioned(k), v, r, h, score_gain_,
-                         {.n_head = n_head(),
-                          .scale = scale_or_default(0),
-                          .chunk = options_.chunk,
-                          .topk = options_.retrieved(),
-                          .overlap = options_.overlap,
-                          .sink = options_.sink,
-                          .score_bias = options_.score_bias != "off"});
+  return block_retrieval(positioned(q), positioned(k), v, r, h, score_gain_, retrieval());
+}
+
+BlockRetrieval Bsbr::retrieval() const {
+  return {.n_head = n_head(),
+          .scale = scale_or_default(0),
+          .chunk = options_.chunk,
+          .topk = options_.retrieved(),
+          .overlap = options_.overlap,
+          .sink = options_.sink,
+          .score_bias = options_.score_bias != "off"};
 }
 
 Tensor Bsbr::local_and_states(const Tensor& x) const {
@@ -107,10 +108,17 @@ Tensor Bsbr::read(const Tensor& q, const Tensor& k, const Tensor& v, const Chunk
   const int64_t c = options_.chunk;
   const Tensor fq = features(q), fk = features(k);
   const Tensor states = retrieve_compressed(keys, chunk_states(fk, v, n_head(), c, state_factor()));
+  const Tensor g = read_states(fq, states, c, read_scale());
+  return finish_read(g, options_.normalise ? denominators(fq, fk, keys) : Tensor());
+}
+
+double Bsbr::read_scale() const {
   // A norm or a quotient takes the place of the scale, which it would cancel.
-  const bool scaled = !options_.normalise && options_.read_norm == "none";
-  Tensor g = read_states(fq, states, c, scaled ? scale_or_default(0) : 1);
-  if (options_.normalise) g = divide_heads(g, denominators(fq, fk, keys), options_.eps);
+  return options_.normalise || options_.read_norm != "none" ? 1 : scale_or_default(0);
+}
+
+Tensor Bsbr::finish_read(Tensor g, const Tensor& denominators) const {
+  if (denominators.defined()) g = divide_heads(g, denominators, options_.eps);
   if (read_gain_.defined()) g = rms_norm(g, read_gain_, kReadNormEps);
   return gate_.defined() ? scale_heads(g, gate_) : g;
 }

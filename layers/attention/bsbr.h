@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "autograd/ops/block_retrieval.h"
 #include "layers/attention/bsbr_options.h"
 #include "layers/attention/projected_attention.h"
 
@@ -13,15 +14,21 @@ class Bsbr : public ProjectedAttention {
  public:
   Bsbr(Module& parent, const AttentionDims& dims, const BsbrOptions& options);
   Tensor operator()(const Tensor& x) const override;
+  AttentionState begin_state() const override;
+  Tensor extend(const Tensor& x, States states) const override;
 
  private:
   /// The projections r and h of retrieval.
   void add_retrieval_keys(bool bias);
-  /// The other parameters of read = state.
+  /// The other parameters of reading states.
   void add_state_reading();
 
+  Visible visible() const {
+    return {.chunk = options_.chunk, .reach = options_.overlap, .sink = options_.sink};
+  }
   Tensor local(const Tensor& q, const Tensor& k, const Tensor& v) const;
   int64_t finished(const Tensor& x) const;
+  BlockRetrieval retrieval() const;
   /// Attention to local tokens and those of the retrieved chunks (7.6), before the output projection.
   Tensor local_and_tokens(const Tensor& x) const;
   /// Local attention plus what is read of the states of earlier chunks (7.1), before the output projection.
@@ -38,6 +45,23 @@ class Bsbr : public ProjectedAttention {
   Tensor retrieve(const ChunkKeys& keys, const Tensor& states) const;
   Tensor retrieve_compressed(const ChunkKeys& keys, const Tensor& states) const;
   Tensor denominators(const Tensor& fq, const Tensor& fk, const ChunkKeys& keys) const;
+  double read_scale() const;
+  /// What is made of what was read, undivided: the quotient, the norm, the gate.
+  Tensor finish_read(Tensor g, const Tensor& denominators) const;
+
+  // The same for the next tokens of one sequence, bsbr_decode.cpp: rows are x [1, T, C] and its projections.
+  struct Rows {
+    Tensor x, q, k, v, r;  // r undefined unless tokens are read
+  };
+  void add_state_parts(AttentionState& state) const;
+  Tensor extend_with_tokens(const Rows& rows, AttentionState& state) const;
+  Tensor extend_with_states(const Rows& rows, AttentionState& state) const;
+  void add_summaries(const Tensor& rows, AttentionState& state) const;
+  /// What tokens of one chunk read of the states of earlier ones, undefined in chunk 0. Takes them in; r of
+  /// their chunk's first token is asked for when they begin with it.
+  Tensor read_on(const Rows& rows, const std::function<Tensor()>& r, AttentionState& state) const;
+  void mix_states(const Tensor& r, AttentionState& state) const;
+  void finish_chunk(AttentionState& state) const;
   double state_factor() const { return options_.state_means() ? 1.0 / options_.chunk : 1.0; }
 
   BsbrOptions options_;

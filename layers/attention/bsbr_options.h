@@ -26,7 +26,8 @@ struct BsbrOptions {
   int64_t compression = 0;
   std::string preset = "none";
 
-  bool reads_tokens() const { return read == "tokens"; }
+  bool reads_tokens() const { return read != "state"; }
+  bool reads_states() const { return read != "tokens"; }
   /// Chunks retrieved at a time, at most; 0: local attention only.
   int64_t retrieved() const;
   /// Share of the causal pairs of query and key that read = tokens scores in a sequence of `tokens`; a

@@ -3,10 +3,12 @@
 #include <cmath>
 
 #include "autograd/ops/binary.h"
+#include "autograd/ops/continue_delta_rule.h"
 #include "autograd/ops/delta_rule.h"
 #include "autograd/ops/l2_norm.h"
 #include "autograd/ops/rms_norm.h"
 #include "autograd/ops/short_convolution.h"
+#include "autograd/ops/take_rows.h"
 #include "autograd/ops/unary.h"
 #include "layers/attention/factory.h"
 
@@ -16,6 +18,17 @@ namespace {
 AttentionDims without_bias(AttentionDims dims) {
   dims.bias = false;
   return dims;
+}
+
+Tensor convolved(const Tensor& x, const Parameter& weight) {
+  return weight.defined() ? short_convolution(x, weight) : x;
+}
+
+/// The convolution of the next tokens, x [1, T, C], with those in `tail` before them, which takes them in.
+Tensor continue_convolution(const Tensor& x, const Parameter& weight, StateRows& tail) {
+  const int64_t first = tail.kept().begin, past = tail.end() - first;
+  tail.append(x);
+  return take_rows(short_convolution(tail.rows(first, tail.end()), weight), past, 1, x.dim(1));
 }
 
 }  // namespace
@@ -54,10 +67,11 @@ DeltaNet::DeltaNet(Module& parent, const AttentionDims& dims, const DeltaNetOpti
   if (options.out_norm == "rms") norm_ = add_parameter("norm.weight", {head_width()}, Init::ones());
 }
 
-Tensor DeltaNet::convolved(const Tensor& x, const Parameter& weight, const std::string& activation) const {
-  const Tensor y = weight.defined() ? short_convolution(x, weight) : x;
-  return activation == "silu" ? silu(y) : y;
+Tensor DeltaNet::queries_or_keys(const Tensor& x) const {
+  return l2_norm(options_.qk_act == "silu" ? silu(x) : x, head_width(), options_.eps);
 }
+
+Tensor DeltaNet::values(const Tensor& x) const { return options_.v_act == "silu" ? silu(x) : x; }
 
 Tensor DeltaNet::rates(const Tensor& x) const {
   const Tensor beta = sigmoid(beta_(x));
@@ -65,11 +79,41 @@ Tensor DeltaNet::rates(const Tensor& x) const {
 }
 
 Tensor DeltaNet::operator()(const Tensor& x) const {
-  const Tensor q = l2_norm(convolved(q_(x), conv_q_, options_.qk_act), head_width(), options_.eps);
-  const Tensor k = l2_norm(convolved(k_(x), conv_k_, options_.qk_act), head_width(), options_.eps);
-  const Tensor v = convolved(v_(x), conv_v_, options_.v_act);
-  const Tensor o = delta_rule(q, k, v, rates(x), n_head(), options_.chunk, scale_or_default(options_.scale));
+  const Tensor q = queries_or_keys(convolved(q_(x), conv_q_)), k = queries_or_keys(convolved(k_(x), conv_k_));
+  const Tensor v = values(convolved(v_(x), conv_v_));
+  return normed_out(
+      delta_rule(q, k, v, rates(x), n_head(), options_.chunk, scale_or_default(options_.scale)));
+}
+
+Tensor DeltaNet::normed_out(const Tensor& o) const {
   return out_(norm_.defined() ? rms_norm(o, norm_, options_.norm_eps) : o);
+}
+
+AttentionState DeltaNet::begin_state() const {
+  AttentionState state(context());
+  state.add("state", dims_.n_embd * head_width(), keep_one);
+  if (options_.conv > 0) {
+    for (const char* name : {"tail_q", "tail_k", "tail_v"})
+      state.add(name, dims_.n_embd, keep_last(options_.conv - 1));
+  }
+  return state;
+}
+
+Tensor DeltaNet::extend(const Tensor& x, States states) const {
+  return normed_out(extend_sequences(
+      {q_(x), k_(x), v_(x), rates(x)}, states, options_.chunk,
+      [&](const std::vector<Tensor>& rows, AttentionState& state) { return continued(rows, state); }));
+}
+
+Tensor DeltaNet::continued(const std::vector<Tensor>& rows, AttentionState& state) const {
+  const auto convolve = [&](const Tensor& x, const Parameter& weight, const char* name) {
+    return weight.defined() ? continue_convolution(x, weight, state[name]) : x;
+  };
+  const Tensor q = queries_or_keys(convolve(rows[0], conv_q_, "tail_q"));
+  const Tensor k = queries_or_keys(convolve(rows[1], conv_k_, "tail_k"));
+  const Tensor v = values(convolve(rows[2], conv_v_, "tail_v"));
+  Tensor matrix = state["state"].data().reshape({n_head(), head_width(), head_width()});
+  return continue_delta_rule(q, k, v, rows[3], scale_or_default(options_.scale), matrix);
 }
 
 AttentionKind delta_net_kind() { return kind_from<DeltaNet>(delta_net_options()); }

@@ -24,11 +24,17 @@ class DeltaNet : public ProjectedAttention {
  public:
   DeltaNet(Module& parent, const AttentionDims& dims, const DeltaNetOptions& options);
   Tensor operator()(const Tensor& x) const override;
+  AttentionState begin_state() const override;
+  Tensor extend(const Tensor& x, States states) const override;
 
  private:
-  /// What each of q, k and v goes through after its projection.
-  Tensor convolved(const Tensor& x, const Parameter& weight, const std::string& activation) const;
+  /// What each of q, k and v goes through after its projection and convolution.
+  Tensor queries_or_keys(const Tensor& x) const;
+  Tensor values(const Tensor& x) const;
   Tensor rates(const Tensor& x) const;  // beta, [B, T, H]
+  Tensor normed_out(const Tensor& o) const;
+  /// The next tokens of one sequence: projections q, k, v [1, T, C] and beta [1, T, H] -> [1, T, C].
+  Tensor continued(const std::vector<Tensor>& rows, AttentionState& state) const;
 
   DeltaNetOptions options_;
   Linear beta_;

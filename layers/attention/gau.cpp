@@ -9,7 +9,9 @@
 #include "autograd/ops/read_states.h"
 #include "autograd/ops/relu2_attention.h"
 #include "autograd/ops/rotary.h"
+#include "autograd/ops/running_state.h"
 #include "autograd/ops/unary.h"
+#include "autograd/tape.h"
 #include "layers/attention/factory.h"
 
 namespace tapestry {
@@ -64,9 +66,9 @@ Gau::View Gau::add_view(const std::string& name) {
           add_parameter("offset_" + name, {options_.s}, Init::zeros())};
 }
 
-Tensor Gau::see(const View& view, const Tensor& z) const {
+Tensor Gau::see(const View& view, const Tensor& z, int64_t first_position) const {
   const Tensor y = add(mul(z, view.gamma), view.offset);
-  return rotary_ ? rotary(y, 1) : y;
+  return rotary_ ? rotary(y, 1, kRotaryBase, first_position) : y;
 }
 
 Tensor Gau::operator()(const Tensor& x) const {
@@ -80,6 +82,42 @@ Tensor Gau::read(const Tensor& z, const Tensor& v) const {
   if (finished_chunks(z.dim(1), c) == 0) return near;
   const Tensor states = cumsum(chunk_states(see(lin_k_, z), v, 1, c, options_.lin_scale), 2);
   return add(near, read_states(see(lin_q_, z), states, c));
+}
+
+AttentionState Gau::begin_state() const {
+  AttentionState state(context());
+  state.add("k", options_.s, keep_unfinished(options_.chunk));
+  state.add("v", options_.e, keep_unfinished(options_.chunk));
+  state.add("state", options_.s * options_.e, keep_one);    // of finished chunks
+  state.add("running", options_.s * options_.e, keep_one);  // of the unfinished one
+  return state;
+}
+
+Tensor Gau::extend(const Tensor& x, States states) const {
+  const Tensor u = silu(u_(x)), v = silu(v_(x)), z = silu(z_(x));
+  const auto core = [&](const std::vector<Tensor>& rows, AttentionState& state) {
+    return continued(rows[0], rows[1], state);
+  };
+  return out_(mul(u, extend_sequences({z, v}, states, options_.chunk, core)));
+}
+
+Tensor Gau::continued(const Tensor& z, const Tensor& v, AttentionState& state) const {
+  const int64_t position = state.position(), past = position % options_.chunk;
+  StateRows &k = state["k"], &values = state["v"];
+  k.append(see(quad_k_, z, position));
+  values.append(v);
+  Tensor y = continue_relu2_attention(see(quad_q_, z, position),
+                                      {k.data(), values.data(), k.kept().begin - k.gap(), past}, rel_bias_,
+                                      options_.quad_scale);
+  const Shape matrix{1, options_.s, options_.e};
+  Tensor finished = state["state"].data().reshape(matrix), running = state["running"].data().reshape(matrix);
+  if (position >= options_.chunk) add_state_read(see(lin_q_, z, position), finished, 1, y);
+  add_to_state(see(lin_k_, z, position), v, options_.lin_scale, running);
+  if (past + z.dim(1) == options_.chunk) {
+    add_in_place(finished, running);
+    running.fill(0);
+  }
+  return y;
 }
 
 AttentionKind gau_kind() { return kind_from<Gau>(gau_options()); }

@@ -22,6 +22,8 @@ class Gau : public Attention {
  public:
   Gau(Module& parent, const AttentionDims& dims, const GauOptions& options);
   Tensor operator()(const Tensor& x) const override;
+  AttentionState begin_state() const override;
+  Tensor extend(const Tensor& x, States states) const override;
 
  private:
   /// What makes one of the four queries and keys of z: "gamma_<name>" and "offset_<name>", [s].
@@ -30,9 +32,11 @@ class Gau : public Attention {
   };
   View add_view(const std::string& name);
   /// gamma z + offset by channel, rotated by its position if so asked: [B, T, s] -> [B, T, s].
-  Tensor see(const View& view, const Tensor& z) const;
+  Tensor see(const View& view, const Tensor& z, int64_t first_position = 0) const;
   /// What every token reads from its chunk and from earlier ones: z [B, T, s], v [B, T, e] -> [B, T, e].
   Tensor read(const Tensor& z, const Tensor& v) const;
+  /// The same for the next tokens of one sequence, which are of one chunk.
+  Tensor continued(const Tensor& z, const Tensor& v, AttentionState& state) const;
 
   GauOptions options_;
   bool rotary_;

@@ -41,21 +41,41 @@ Hopfield::Hopfield(Module& parent, const AttentionDims& dims, const HopfieldOpti
     beta_ = add_parameter("beta", {n_head()}, Init::constant(scale_or_default(options.beta)));
 }
 
-Tensor Hopfield::operator()(const Tensor& x) const {
-  const Tensor state = normalised(norm_hopfield_, q_(normalised(norm_state_, x)));
-  const Tensor stored = normalised(norm_hopfield_, k_(normalised(norm_stored_, x)));
-  const Tensor projected = v_(normalised(norm_projected_, x));
-  return out_(associate(positioned(state), positioned(stored), projected));
+Hopfield::Patterns Hopfield::patterns(const Tensor& x) const {
+  return {normalised(norm_hopfield_, q_(normalised(norm_state_, x))),
+          normalised(norm_hopfield_, k_(normalised(norm_stored_, x))), v_(normalised(norm_projected_, x))};
 }
 
-Tensor Hopfield::associate(Tensor state, const Tensor& stored, const Tensor& projected) const {
-  const bool learned = beta_.defined();
-  const double scale = learned ? 1 : scale_or_default(options_.beta);
-  for (int64_t step = 1; step <= options_.steps; ++step) {
-    const Tensor query = learned ? scale_heads(state, beta_) : state;
-    state = softmax_attention(query, stored, step < options_.steps ? stored : projected, n_head(), scale);
-  }
+Tensor Hopfield::operator()(const Tensor& x) const {
+  const Patterns p = patterns(x);
+  const Tensor stored = positioned(p.stored);
+  return out_(associate(positioned(p.state), [&](const Tensor& query, bool last) {
+    return softmax_attention(query, stored, last ? p.projected : stored, n_head(), scale());
+  }));
+}
+
+Tensor Hopfield::associate(Tensor state,
+                           const std::function<Tensor(const Tensor& query, bool last)>& look_up) const {
+  for (int64_t step = 1; step <= options_.steps; ++step)
+    state = look_up(beta_.defined() ? scale_heads(state, beta_) : state, step == options_.steps);
   return state;
+}
+
+AttentionState Hopfield::begin_state() const { return key_value_state({}); }
+
+Tensor Hopfield::extend(const Tensor& x, States states) const {
+  const Patterns p = patterns(x);
+  const auto core = [&](const std::vector<Tensor>& rows, AttentionState& state) {
+    const int64_t past = state.position();
+    StateRows &stored = state["k"], &projected = state["v"];
+    stored.append(positioned(rows[1], past));
+    projected.append(rows[2]);
+    return associate(positioned(rows[0], past), [&](const Tensor& query, bool last) {
+      const Tensor& read = last ? projected.data() : stored.data();
+      return continue_softmax_attention(query, {stored.data(), read, past, 0}, n_head(), scale(), {});
+    });
+  };
+  return out_(extend_sequences({p.state, p.stored, p.projected}, states, kWhole, core));
 }
 
 AttentionKind hopfield_kind() { return kind_from<Hopfield>(hopfield_options()); }

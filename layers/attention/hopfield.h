@@ -23,10 +23,20 @@ class Hopfield : public ProjectedAttention {
  public:
   Hopfield(Module& parent, const AttentionDims& dims, const HopfieldOptions& options);
   Tensor operator()(const Tensor& x) const override;
+  AttentionState begin_state() const override;
+  Tensor extend(const Tensor& x, States states) const override;
 
  private:
-  /// What the layer reads for each token: states, stored and projected patterns [B, T, C] -> [B, T, C].
-  Tensor associate(Tensor state, const Tensor& stored, const Tensor& projected) const;
+  /// Projections and norms of x, before positions.
+  struct Patterns {
+    Tensor state, stored, projected;
+  };
+  Patterns patterns(const Tensor& x) const;
+  /// What the layer reads for each token: its state pattern is a query `steps` times, of the projected
+  /// patterns the last time and of the stored ones before. `look_up(query, last)` is one attention with
+  /// `scale`.
+  Tensor associate(Tensor state, const std::function<Tensor(const Tensor& query, bool last)>& look_up) const;
+  double scale() const { return beta_.defined() ? 1 : scale_or_default(options_.beta); }
 
   HopfieldOptions options_;
   std::optional<LayerNorm> norm_state_, norm_stored_, norm_projected_;  // [C], before the projections

@@ -1,6 +1,8 @@
 #include "layers/attention/linear_attention.h"
 
+#include "autograd/ops/divide_heads.h"
 #include "autograd/ops/linear_attention.h"
+#include "autograd/ops/running_state.h"
 #include "autograd/ops/unary.h"
 #include "layers/attention/factory.h"
 
@@ -41,6 +43,38 @@ Tensor LinearAttentionLayer::operator()(const Tensor& x) const {
                                 .normalise = options_.normalise,
                                 .eps = options_.eps,
                                 .scale = scale_or_default(options_.scale)}));
+}
+
+AttentionState LinearAttentionLayer::begin_state() const {
+  AttentionState state(context());
+  state.add("state", dims_.n_embd * head_width(), keep_one);
+  if (options_.normalise) state.add("sums", dims_.n_embd, keep_one);
+  return state;
+}
+
+Tensor LinearAttentionLayer::extend(const Tensor& x, States states) const {
+  return out_(extend_sequences({features(q_(x)), features(k_(x)), v_(x)}, states, kWhole,
+                               [&](const std::vector<Tensor>& rows, AttentionState& state) {
+                                 return continued(rows[0], rows[1], rows[2], state);
+                               }));
+}
+
+Tensor LinearAttentionLayer::continued(const Tensor& q, const Tensor& k, const Tensor& v,
+                                       AttentionState& state) const {
+  // What the new tokens read of each other, and of the state of those before.
+  const auto read = [&](const Tensor& values, double scale, StateRows& part) {
+    const int64_t e = values.dim(2) / n_head();
+    Tensor matrix = part.data().reshape({n_head(), head_width(), e});
+    Tensor y = linear_attention(
+        q, k, values, {.n_head = n_head(), .chunk = options_.chunk, .normalise = false, .scale = scale});
+    add_state_read(q, matrix, scale, y);
+    add_to_state(k, values, 1, matrix);
+    return y;
+  };
+  if (!options_.normalise) return read(v, scale_or_default(options_.scale), state["state"]);
+  const Tensor ones = Tensor::full({1, v.dim(1), n_head()}, 1, v.dtype(), v.device());
+  const Tensor y = read(v, 1, state["state"]);
+  return divide_heads(y, read(ones, 1, state["sums"]), options_.eps);
 }
 
 AttentionKind linear_attention_kind() { return kind_from<LinearAttentionLayer>(linear_attention_options()); }

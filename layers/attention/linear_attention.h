@@ -19,9 +19,13 @@ class LinearAttentionLayer : public ProjectedAttention {
  public:
   LinearAttentionLayer(Module& parent, const AttentionDims& dims, const LinearAttentionOptions& options);
   Tensor operator()(const Tensor& x) const override;
+  AttentionState begin_state() const override;
+  Tensor extend(const Tensor& x, States states) const override;
 
  private:
   Tensor features(const Tensor& x) const;
+  /// The next tokens of one sequence, q and k after their feature map: [1, T, C].
+  Tensor continued(const Tensor& q, const Tensor& k, const Tensor& v, AttentionState& state) const;
 
   LinearAttentionOptions options_;
 };

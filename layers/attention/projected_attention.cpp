@@ -1,5 +1,6 @@
 #include "layers/attention/projected_attention.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "autograd/ops/rotary.h"
@@ -28,13 +29,42 @@ double ProjectedAttention::scale_or_default(double scale) const {
   return scale != 0 ? scale : 1 / std::sqrt(static_cast<double>(head_width()));
 }
 
-Tensor ProjectedAttention::positioned(const Tensor& x) const {
-  return dims_.rotary ? rotary(x, dims_.n_head) : x;
+Tensor ProjectedAttention::positioned(const Tensor& x, int64_t first_position) const {
+  return dims_.rotary ? rotary(x, dims_.n_head, kRotaryBase, first_position) : x;
 }
 
 Tensor ProjectedAttention::softmax(const Tensor& x, double scale, Visible visible) const {
   const Tensor q = positioned(q_(x)), k = positioned(k_(x));
   return out_(softmax_attention(q, k, v_(x), n_head(), scale_or_default(scale), visible));
+}
+
+AttentionState ProjectedAttention::key_value_state(Visible visible) const {
+  const Keep keep = [visible](int64_t position) {
+    const int64_t pinned = std::min(visible.sink, position);
+    return KeptRows{pinned, std::max(visible.first(position), pinned), position};
+  };
+  AttentionState state(context());
+  state.add("k", dims_.n_embd, keep);
+  state.add("v", dims_.n_embd, keep);
+  return state;
+}
+
+Tensor ProjectedAttention::extend_softmax(const Tensor& x, double scale, Visible visible,
+                                          States states) const {
+  return out_(extend_sequences(
+      {q_(x), k_(x), v_(x)}, states, kWhole, [&](const std::vector<Tensor>& rows, AttentionState& state) {
+        return attend(rows[0], rows[1], rows[2], scale_or_default(scale), visible, state);
+      }));
+}
+
+Tensor ProjectedAttention::attend(const Tensor& q, const Tensor& k, const Tensor& v, double scale,
+                                  Visible visible, AttentionState& state) const {
+  const int64_t past = state.position();
+  StateRows &keys = state["k"], &values = state["v"];
+  keys.append(positioned(k, past));
+  values.append(v);
+  return continue_softmax_attention(positioned(q, past), {keys.data(), values.data(), past, keys.gap()},
+                                    n_head(), scale, visible);
 }
 
 }  // namespace tapestry

@@ -22,9 +22,18 @@ SlidingWindowAttention::SlidingWindowAttention(Module& parent, const AttentionDi
                                                const SlidingWindowOptions& options)
     : ProjectedAttention(parent, dims), options_(options) {}
 
+Visible SlidingWindowAttention::visible() const {
+  return {.reach = std::min(options_.window - 1, Visible::everything), .sink = options_.sink};
+}
+
 Tensor SlidingWindowAttention::operator()(const Tensor& x) const {
-  const int64_t reach = std::min(options_.window - 1, Visible::everything);
-  return softmax(x, options_.scale, {.reach = reach, .sink = options_.sink});
+  return softmax(x, options_.scale, visible());
+}
+
+AttentionState SlidingWindowAttention::begin_state() const { return key_value_state(visible()); }
+
+Tensor SlidingWindowAttention::extend(const Tensor& x, States states) const {
+  return extend_softmax(x, options_.scale, visible(), states);
 }
 
 AttentionKind sliding_window_kind() { return kind_from<SlidingWindowAttention>(sliding_window_options()); }

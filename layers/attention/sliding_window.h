@@ -17,8 +17,12 @@ class SlidingWindowAttention : public ProjectedAttention {
  public:
   SlidingWindowAttention(Module& parent, const AttentionDims& dims, const SlidingWindowOptions& options);
   Tensor operator()(const Tensor& x) const override;
+  AttentionState begin_state() const override;
+  Tensor extend(const Tensor& x, States states) const override;
 
  private:
+  Visible visible() const;
+
   SlidingWindowOptions options_;
 };
 

@@ -18,6 +18,12 @@ StandardAttention::StandardAttention(Module& parent, const AttentionDims& dims,
 
 Tensor StandardAttention::operator()(const Tensor& x) const { return softmax(x, options_.scale, {}); }
 
+AttentionState StandardAttention::begin_state() const { return key_value_state({}); }
+
+Tensor StandardAttention::extend(const Tensor& x, States states) const {
+  return extend_softmax(x, options_.scale, {}, states);
+}
+
 AttentionKind standard_kind() { return kind_from<StandardAttention>(standard_options()); }
 
 }  // namespace tapestry

@@ -14,6 +14,8 @@ class StandardAttention : public ProjectedAttention {
  public:
   StandardAttention(Module& parent, const AttentionDims& dims, const StandardOptions& options);
   Tensor operator()(const Tensor& x) const override;
+  AttentionState begin_state() const override;
+  Tensor extend(const Tensor& x, States states) const override;
 
  private:
   StandardOptions options_;

@@ -118,5 +118,14 @@ TEST(LanguageModel, ErrorsNameWhatDoesNotFit) {
   expect_error(Exit::usage, "n_ctx", [&] { learned.logits(some_tokens(1, 41)); });
 }
 
+TEST(LanguageModel, DecodingEndsWithTheLearnedPositions) {
+  const LanguageModel model(small({"linear"}, "learned"));
+  DecodingState state = model.begin_decoding();
+  DecodingState* const states[] = {&state};
+  model.extend(some_tokens(1, 40), states);
+  expect_error(Exit::usage, "41 tokens, but the model has learned 40 positions",
+               [&] { model.extend(some_tokens(1, 1), states); });
+}
+
 }  // namespace
 }  // namespace tapestry::test

@@ -7,6 +7,7 @@
 
 #include "autograd/random.h"
 #include "autograd/tape.h"
+#include "tests/layers/attention/sequences.h"
 #include "tests/layers/attention/variants.h"
 #include "tests/support/op_case.h"
 
@@ -21,39 +22,11 @@ Tensor random_input(const Variant& variant, int64_t batch, int64_t tokens, DType
   return x.to(dtype);
 }
 
-/// Rows [begin, end) of sequence b of x [B, T, C].
-Rows rows(const Tensor& x, int64_t b, int64_t begin, int64_t end) {
-  const Rows all = x.values<double>();
-  const auto start = all.begin() + b * x.dim(1) * x.dim(2);
-  return {start + begin * x.dim(2), start + end * x.dim(2)};
-}
-
-/// x [B, T, C] -> its first `tokens` rows, [B, tokens, C].
-Tensor prefix(const Tensor& x, int64_t tokens) {
-  Rows values;
-  for (int64_t b = 0; b < x.dim(0); ++b) {
-    const Rows sequence = rows(x, b, 0, tokens);
-    values.insert(values.end(), sequence.begin(), sequence.end());
-  }
-  return Tensor::from(values, {x.dim(0), tokens, x.dim(2)}).to(x.dtype());
-}
-
 Tensor with_row(const Tensor& x, int64_t b, int64_t t, const std::function<double(double)>& change) {
   Rows values = x.values<double>();
   double* row = values.data() + (b * x.dim(1) + t) * x.dim(2);
   std::transform(row, row + x.dim(2), row, change);
   return Tensor::from(values, x.shape()).to(x.dtype());
-}
-
-/// Outputs [T, C] of one sequence x [1, T, C], given token by token: output t is made when only tokens up to
-/// t have been seen.
-Rows decode(const Attention& layer, const Tensor& x) {
-  Rows outputs;
-  for (int64_t t = 0; t < x.dim(1); ++t) {
-    const Rows row = rows(layer(prefix(x, t + 1)), 0, t, t + 1);
-    outputs.insert(outputs.end(), row.begin(), row.end());
-  }
-  return outputs;
 }
 
 /// The gradients of <layer(x), dy>: of x first, then of the parameters in their order.
@@ -66,13 +39,6 @@ std::vector<Rows> gradients(const Attention& layer, const Tensor& x, const Tenso
   for (const auto& [name, parameter] : layer.parameters())
     all.push_back(parameter.has_gradient() ? parameter.gradient().values<double>()
                                            : Rows(parameter.shape().size()));
-  return all;
-}
-
-/// Lengths on both sides of the period, 1, and two others.
-std::vector<int64_t> lengths(int64_t period) {
-  std::vector<int64_t> all = {1, period - 1, period, period + 1, 2 * period - 1, 2 * period + 1, 63, 100};
-  std::erase(all, 0);
   return all;
 }
 
@@ -126,16 +92,6 @@ TEST_P(AttentionContract, PrefixRunIsPrefixOfTheRun) {
                 tolerance(dtype))
           << tokens << " tokens in " << name_of(dtype);
     }
-  }
-}
-
-TEST_P(AttentionContract, DecodingEqualsTheParallelForm) {
-  for (const DType dtype : {DType::float32, DType::float64}) {
-    const auto layer = this->layer(dtype);
-    const int64_t tokens = 3 * GetParam().period + 2;
-    const Tensor x = input(1, tokens, dtype);
-    EXPECT_LE(difference(decode(*layer, x), rows((*layer)(x), 0, 0, tokens)), tolerance(dtype))
-        << name_of(dtype);
   }
 }
 

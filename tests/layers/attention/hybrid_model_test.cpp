@@ -85,6 +85,37 @@ TEST_P(HybridModel, LogitsOfAPrefixArePrefixOfTheLogits) {
   }
 }
 
+TEST_P(HybridModel, DecodingGivesTheSameLogits) {
+  const auto model = Hybrid(GetParam()).make_moved(DType::float64);
+  const Tensor tokens = some_tokens(3, kTokens), logits = model->logits(tokens);
+  const auto tokens_of = [&](int64_t b, int64_t begin, int64_t end) {
+    const int32_t* sequence = tokens.data<int32_t>() + b * kTokens;
+    return std::vector<int32_t>(sequence + begin, sequence + end);
+  };
+  const int64_t prompts[] = {17, 1, 8};
+  std::vector<DecodingState> states;
+  for (int64_t b = 0; b < 3; ++b) {
+    states.push_back(model->begin_decoding());
+    DecodingState* const alone[] = {&states.back()};
+    const Tensor prompt = Tensor::from(tokens_of(b, 0, prompts[b]), {1, prompts[b]});
+    EXPECT_LE(difference(model->logits_of(model->extend(prompt, alone)).values<double>(),
+                         rows(logits, b, 0, prompts[b])),
+              1e-10);
+  }
+  DecodingState* const together[] = {&states[0], &states[1], &states[2]};
+  for (int64_t step = 0; states[0].position() < kTokens; ++step) {
+    std::vector<int32_t> next;
+    for (int64_t b = 0; b < 3; ++b) next.push_back(tokens_of(b, prompts[b] + step, kTokens)[0]);
+    const auto y = model->next_logits(Tensor::from(next, {3, 1}), together).values<double>();
+    for (int64_t b = 0; b < 3; ++b) {
+      EXPECT_LE(difference({y.begin() + b * kVocab, y.begin() + (b + 1) * kVocab},
+                           rows(logits, b, prompts[b] + step, prompts[b] + step + 1)),
+                1e-10)
+          << "sequence " << b << ", step " << step;
+    }
+  }
+}
+
 // Along one random direction in the space of all parameters: four losses in place of four a parameter.
 TEST_P(HybridModel, GradientIsThatOfFiniteDifferences) {
   Hybrid hybrid(GetParam());
@@ -130,7 +161,7 @@ TEST_P(HybridModel, RecomputeGivesTheSameGradientsBitForBit) {
   EXPECT_EQ(gradients[0], gradients[1]);
 }
 
-INSTANTIATE_TEST_SUITE_P(AllAttentions, HybridModel, testing::Values("rotary", "learned"),
+INSTANTIATE_TEST_SUITE_P(AllAttentions, HybridModel, testing::Values("rotary", "learned", "sinusoidal"),
                          [](const auto& info) { return info.param; });
 
 /// Loss on one batch after some steps on it.
