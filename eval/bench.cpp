@@ -8,9 +8,9 @@
 #include "autograd/pool.h"
 #include "autograd/random.h"
 #include "autograd/tape.h"
-#include "base/clock.h"
 #include "base/resources.h"
 #include "eval/gemm_floor.h"
+#include "eval/stopwatch.h"
 #include "optim/clip.h"
 
 namespace tapestry {
@@ -74,24 +74,6 @@ void measure_memory(Subject& subject, BenchFigures& figures) {
   figures.run_bytes = stats.peak - stats.in_use;
   figures.peak_resident_bytes = peak_memory_bytes();
 }
-
-/// Times work again and again.
-class Stopwatch {
- public:
-  template <class Work>
-  void time(const Work& work) {
-    const double start = steady_seconds(), processor_start = processor_seconds();
-    work();
-    seconds_.push_back(steady_seconds() - start);
-    processor_.push_back(processor_seconds() - processor_start);
-  }
-  Timing timing() const {
-    return {median(seconds_), *std::min_element(seconds_.begin(), seconds_.end()), median(processor_)};
-  }
-
- private:
-  std::vector<double> seconds_, processor_;
-};
 
 void measure_time(Subject& subject, GemmFloor& floor, const BenchPlan& plan, BenchFigures& figures) {
   Stopwatch run, products;

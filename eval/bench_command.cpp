@@ -9,6 +9,7 @@
 #include "base/violations.h"
 #include "eval/bench.h"
 #include "eval/commands.h"
+#include "eval/decode_bench.h"
 #include "layers/attention/attention.h"
 #include "train/model_config.h"
 
@@ -30,10 +31,13 @@ const OptionTable<BenchOptions>& bench_options() {
   static const OptionTable<B> table =
       OptionTable<B>("", "bench")
           .add("mode", &B::mode,
-               "forward: to the loss; train: a whole step with backward, clipping and update",
-               one_of({"forward", "train"}))
+               "forward: to the loss; train: a whole step with backward, clipping and update; decode: one "
+               "more "
+               "token after seq-len others",
+               one_of({"forward", "train", "decode"}))
           .add("attention", &B::attention, "attentions, each for all layers in turn; none: model.attention")
-          .add("seq-len", &B::seq_len, "lengths of the sequences")
+          .add("seq-len", &B::seq_len,
+               "lengths of the sequences, with mode decode tokens before the one that is timed")
           .add("batch-size", &B::batch_size, "sequences at a time", at_least(1))
           .add("batch-tokens", &B::batch_tokens,
                "tokens at a time in place of sequences; 0: batch-size counts", at_least(0))
@@ -56,6 +60,8 @@ StepShape shape_of(const BenchOptions& options, const std::string& length) {
   } catch (const Error& error) {
     fail(Exit::usage, "--seq-len ", length, ": ", error.what());
   }
+  check(options.mode != "decode" || options.batch_tokens == 0, Exit::usage,
+        "--mode decode takes one token of each sequence: give --batch-size in place of --batch-tokens");
   if (options.batch_tokens > 0) {
     shape.batch_size = options.batch_tokens / shape.seq_len;
     check(shape.batch_size >= 1, Exit::usage, "--seq-len ", length, " is more than --batch-tokens ",
@@ -71,6 +77,7 @@ std::vector<Case> cases_of(const BenchOptions& options, ModelOptions model) {
     shapes.push_back(shape_of(options, length));
     longest = std::max(longest, shapes.back().seq_len);
   }
+  if (options.mode == "decode") longest += options.repeats;
   if (model.n_ctx == 0) model.n_ctx = longest;
   check(model.positions != "learned" || longest <= model.n_ctx, Exit::usage, "--seq-len ", longest,
         " is longer than the learned positions, model.n_ctx = ", model.n_ctx);
@@ -112,14 +119,18 @@ void add_exponents(Report& report, const std::vector<Case>& cases, const std::ve
   }
 }
 
-Report report_of(const BenchOptions& options, const Config& config, const std::vector<Case>& cases,
-                 const std::vector<BenchFigures>& figures) {
-  const ModelOptions& model = cases.front().model;
+Report start_report(const BenchOptions& options, const Config& config, const ModelOptions& model) {
   Report report;
   report.add("mode", options.mode).add("threads", omp_get_max_threads());
   report.add("precision", config.get(run_options()).precision);
   report.add("n_layer", model.n_layer).add("n_head", model.n_head).add("n_embd", model.n_embd);
   report.add("vocab_size", model.vocab_size).add("repeats", options.repeats);
+  return report;
+}
+
+Report report_of(const BenchOptions& options, const Config& config, const std::vector<Case>& cases,
+                 const std::vector<BenchFigures>& figures) {
+  Report report = start_report(options, config, cases.front().model);
   auto& table =
       report.table("results", {"attention", "seq_len", "batch_size", "seconds", "fastest_seconds",
                                "processor_seconds", "tokens_per_second", "gemm_share", "processor_gemm_share",
@@ -130,28 +141,70 @@ Report report_of(const BenchOptions& options, const Config& config, const std::v
   return report;
 }
 
+/// The same for tokens one at a time.
+Report report_of(const BenchOptions& options, const Config& config, const std::vector<Case>& cases,
+                 const std::vector<DecodeFigures>& figures) {
+  Report report = start_report(options, config, cases.front().model);
+  auto& table = report.table(
+      "results", {"attention", "position", "batch_size", "seconds", "fastest_seconds", "processor_seconds",
+                  "tokens_per_second", "state_bytes", "held_bytes", "read_seconds"});
+  for (size_t i = 0; i < cases.size(); ++i) {
+    const DecodeFigures& f = figures[i];
+    const int64_t batch = cases[i].shape.batch_size;
+    table.row({cases[i].name, cases[i].shape.seq_len, batch, f.token.median, f.token.fastest,
+               f.token.processor, static_cast<double>(batch) / f.token.median, f.state_bytes, f.held_bytes,
+               f.read_seconds});
+  }
+  return report;
+}
+
+/// Cases of one model next to each other share its texts.
+std::vector<DecodeFigures> decode(const std::vector<Case>& cases, const Config& config, BenchPlan plan,
+                                  const std::function<void(const Case&)>& after_run) {
+  std::vector<DecodeFigures> all;
+  for (size_t begin = 0, end = 0; begin < cases.size(); begin = end) {
+    std::vector<int64_t> positions;
+    for (end = begin; end < cases.size() && cases[end].name == cases[begin].name; ++end)
+      positions.push_back(cases[end].shape.seq_len);
+    plan.after_run = [&] { after_run(cases[begin]); };
+    const auto figures =
+        bench_decode(cases[begin].model, config, positions, cases[begin].shape.batch_size, plan);
+    all.insert(all.end(), figures.begin(), figures.end());
+  }
+  return all;
+}
+
+std::vector<BenchFigures> measure(const std::vector<Case>& cases, const Config& config, BenchPlan plan,
+                                  const std::function<void(const Case&)>& after_run) {
+  std::vector<BenchFigures> figures;
+  for (const Case& c : cases) {
+    plan.after_run = [&] { after_run(c); };
+    figures.push_back(bench(c.model, config, c.shape, plan));
+  }
+  return figures;
+}
+
 Exit run_bench(const Config& config) {
   const auto options = config.get(bench_options());
   const auto report_to = config.get(report_options());
   check_report_destination(report_to);
   const std::vector<Case> cases = cases_of(options, config.get(model_options()));
-  const int64_t runs = options.warmup + options.repeats;
+  const BenchPlan plan{.warmup = options.warmup,
+                       .repeats = options.repeats,
+                       .seed = static_cast<uint64_t>(config.get(run_options()).seed),
+                       .optim = config.get(optim_options())};
+  const bool decoding = options.mode == "decode";
+  const int64_t runs = options.repeats + (decoding ? 0 : options.warmup);
   int64_t done = 0;
   Progress progress("bench", runs * static_cast<int64_t>(cases.size()), "runs");
-  BenchPlan plan{.warmup = options.warmup,
-                 .repeats = options.repeats,
-                 .seed = static_cast<uint64_t>(config.get(run_options()).seed),
-                 .optim = config.get(optim_options())};
-  std::vector<BenchFigures> figures;
-  for (const Case& c : cases) {
-    plan.after_run = [&] {
-      progress.update(++done, join(c.name, " ", c.shape.seq_len));
-      throw_if_stop_requested();
-    };
-    figures.push_back(bench(c.model, config, c.shape, plan));
-  }
+  const auto after_run = [&](const Case& c) {
+    progress.update(++done, join(c.name, " ", c.shape.seq_len));
+    throw_if_stop_requested();
+  };
+  const Report report = decoding ? report_of(options, config, cases, decode(cases, config, plan, after_run))
+                                 : report_of(options, config, cases, measure(cases, config, plan, after_run));
   progress.finish();
-  report_of(options, config, cases, figures).write(report_to);
+  report.write(report_to);
   return Exit::done;
 }
 
@@ -160,7 +213,7 @@ Exit run_bench(const Config& config) {
 Command bench_command() {
   std::vector<const OptionSection*> sections = {&bench_options(), &report_options()};
   for (const OptionSection* section : run_sections()) sections.push_back(section);
-  return {"bench", "time and memory of forward and of training against length", sections, run_bench};
+  return {"bench", "time and memory of forward, training and decoding against length", sections, run_bench};
 }
 
 }  // namespace tapestry

@@ -10,6 +10,7 @@
 #include "train/checkpoint.h"
 #include "train/commands.h"
 #include "train/file_kind.h"
+#include "train/state_file.h"
 
 namespace tapestry {
 namespace {
@@ -23,7 +24,8 @@ const OptionTable<InspectOptions>& inspect_options() {
   static const auto table =
       OptionTable<InspectOptions>("", "inspect")
           .add("file", &InspectOptions::file,
-               "a checkpoint, token file or safetensors file, or a folder or index of the latter")
+               "a checkpoint, token file, decoding state or safetensors file, or a folder or index of the "
+               "latter")
           .add("values", &InspectOptions::values,
                "checkpoint: show the values of parameters whose names end so, as gate,score_gain")
           .plain_words("file");
@@ -123,6 +125,23 @@ void inspect_token_file(const std::string& path, Report& report) {
   }
 }
 
+void inspect_state(const std::string& path, Report& report) {
+  const StateFile state(path);
+  report.add("sha256", state.sha256()).add("checkpoint_sha256", state.checkpoint_sha256());
+  add_count(report, "tokens_read", state.position());
+  report.add("tokens_pending", state.pending().size());
+  int64_t bytes = 0;
+  std::vector<std::vector<Figure>> rows;
+  for (const std::string& name : state.parts()) {
+    const Hdf5Dataset part = state.file().dataset(name);
+    rows.push_back({name, format_shape(part.shape()), part.type()});
+    bytes += part.size() * static_cast<int64_t>(sizeof(float));
+  }
+  add_bytes(report, "state_bytes", bytes);
+  Report::Table& table = report.table("parts", {"name", "shape", "type"});
+  for (auto& row : rows) table.row(std::move(row));
+}
+
 void inspect_safetensors(const std::string& path, Report& report) {
   const SafetensorsModel model(path);
   report.add("found", model.path()).add("files", model.files().size());
@@ -161,6 +180,9 @@ Exit run_inspect(const Config& config) {
       break;
     case ModelFile::tokens:
       inspect_token_file(path, report);
+      break;
+    case ModelFile::state:
+      inspect_state(path, report);
       break;
     case ModelFile::safetensors:
       inspect_safetensors(path, report);

@@ -10,6 +10,7 @@
 #include "train/checkpoint_faults.h"
 #include "train/commands.h"
 #include "train/file_kind.h"
+#include "train/state_file.h"
 
 namespace tapestry {
 namespace {
@@ -19,11 +20,11 @@ struct VerifyOptions {
 };
 
 const OptionTable<VerifyOptions>& verify_options() {
-  static const auto table =
-      OptionTable<VerifyOptions>("", "verify")
-          .add("file", &VerifyOptions::file,
-               "checkpoints, token files, safetensors files, and folders or indexes of the latter")
-          .plain_words("file");
+  static const auto table = OptionTable<VerifyOptions>("", "verify")
+                                .add("file", &VerifyOptions::file,
+                                     "checkpoints, token files, decoding states, safetensors files, and "
+                                     "folders or indexes of the latter")
+                                .plain_words("file");
   return table;
 }
 
@@ -78,6 +79,9 @@ FileVerdict verify(const std::string& path) {
       break;
     case ModelFile::tokens:
       find_token_file_faults(path, verdict.faults);
+      break;
+    case ModelFile::state:
+      find_state_file_faults(path, verdict.faults);
       break;
     case ModelFile::safetensors:
       find_safetensors_faults(path, verdict.faults);

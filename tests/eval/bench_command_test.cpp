@@ -49,6 +49,24 @@ TEST(BenchCommand, MemoryOfOneSequenceGrowsWithItsLength) {
   EXPECT_NEAR(report.at("exponents")[0].at("memory").get<double>(), 1, 0.2);
 }
 
+TEST(BenchCommand, DecodingCostsAndKeepsWhatTheAttentionsSay) {
+  const auto report =
+      report_of("--mode decode --attention linear,standard --seq-len 32,96,16 --batch-size 2 --warmup 3");
+  ASSERT_EQ(report.at("results").size(), 6u);
+  for (size_t i = 0; i < 6; ++i) {
+    const auto& row = report.at("results")[i];
+    const bool linear = i < 3;
+    EXPECT_EQ(row.at("attention"), linear ? "linear" : "standard");
+    EXPECT_EQ(row.at("position"), std::vector<int>({32, 96, 16})[i % 3]);
+    // Two layers of width 16 with heads of 8.
+    const int position = row.at("position");
+    EXPECT_EQ(row.at("state_bytes"), linear ? 2 * 4 * (16 * 8 + 16) : 2 * 8 * 16 * position);
+    EXPECT_GE(row.at("held_bytes"), row.at("state_bytes"));
+    EXPECT_NEAR(row.at("tokens_per_second").get<double>() * row.at("seconds").get<double>(), 2, 1e-6);
+    EXPECT_LE(row.at("fastest_seconds"), row.at("seconds"));
+  }
+}
+
 TEST(BenchCommand, MeasuresTheModelsOwnAttentionsByDefault) {
   const auto report = report_of("--model.attention standard,bsbr --seq-len 16");
   EXPECT_EQ(report.at("results")[0].at("attention"), "standard,bsbr");
@@ -66,6 +84,7 @@ TEST(BenchCommand, MistakesAreClearErrors) {
   expect_error("--seq-len 16,64 --batch-tokens 32", "--seq-len 64 is more than --batch-tokens 32");
   expect_error("--seq-len 64 --model.positions learned --model.n_ctx 32", "model.n_ctx = 32");
   expect_error("--model.vocab_size 0", "model.vocab_size");
+  expect_error("--mode decode --seq-len 16 --batch-tokens 32", "--batch-size");
 }
 
 }  // namespace
