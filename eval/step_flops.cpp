@@ -70,11 +70,11 @@ struct CoreCost {
     const double c = o.chunk, chunks = T / c;
     const double local = 4 * C * T * ((std::min(c, T) + 1) / 2 + std::min<double>(o.overlap + o.sink, T));
     const double topk = std::min<double>(o.retrieved(), chunks);
-    if (topk == 0) return local;
-    if (o.reads_tokens()) return local + C * T * chunks + 4 * C * T * topk * c;
-    if (o.compression == 0) return local + 4 * T * C * d + chunks * chunks * (C + C * d);
-    const double m = o.compression;
-    return local + 4 * T * C * d + chunks * chunks * (C + C / d * m) + 4 * chunks * C * d * m;
+    const double tokens = o.reads_tokens() && topk > 0 ? C * T * chunks + 4 * C * T * topk * c : 0;
+    if (!o.reads_states() || !o.retrieves()) return local + tokens;
+    const double m = o.compression, states = 4 * T * C * d;
+    if (o.compression == 0) return local + tokens + states + chunks * chunks * (C + C * d);
+    return local + tokens + states + chunks * chunks * (C + C / d * m) + 4 * chunks * C * d * m;
   }
 
  private:

@@ -93,6 +93,8 @@ Tensor LanguageModel::last_logits(const Tensor& hidden) const {
 }
 
 DecodingState LanguageModel::begin_decoding() const {
+  check(!context().device.is_cuda(), Exit::memory,
+        "text is generated on the CPU only so far: use the device cpu");
   std::vector<AttentionState> layers;
   for (const auto& block : blocks_) layers.push_back(block->attention().begin_state());
   return DecodingState(std::move(layers));

@@ -35,6 +35,7 @@ Bsbr::Bsbr(Module& parent, const AttentionDims& dims, const BsbrOptions& options
     // Whatever topk is: a model may be trained with one and read with another.
     if (options_.keys == "own") add_retrieval_keys(false);
     if (options_.score_bias == "head") score_gain_ = add_parameter("score_gain", {n_head()}, Init::ones());
+    if (options_.reads_states()) add_state_reading();
   } else if (options_.retrieved() > 0) {
     add_retrieval_keys(dims_.bias);
     add_state_reading();
@@ -69,16 +70,18 @@ Tensor Bsbr::local(const Tensor& q, const Tensor& k, const Tensor& v) const {
 }
 
 int64_t Bsbr::finished(const Tensor& x) const {
-  return options_.retrieved() > 0 ? finished_chunks(x.dim(1), options_.chunk) : 0;
+  return options_.retrieves() ? finished_chunks(x.dim(1), options_.chunk) : 0;
 }
 
 Tensor Bsbr::local_and_tokens(const Tensor& x) const {
+  const int64_t count = finished(x), c = options_.chunk;
   const Tensor q = q_(x), k = k_(x), v = v_(x);
-  if (finished(x) == 0) return local(q, k, v);
+  if (count == 0) return local(q, k, v);
   // The mean of the projections is the projection of the mean.
   const Tensor r = r_ ? (*r_)(x) : q;
-  const Tensor h = h_ ? (*h_)(chunk_mean(x, options_.chunk)) : chunk_mean(k, options_.chunk);
-  return block_retrieval(positioned(q), positioned(k), v, r, h, score_gain_, retrieval());
+  const Tensor h = h_ ? (*h_)(chunk_mean(x, c)) : chunk_mean(k, c);
+  const Tensor y = block_retrieval(positioned(q), positioned(k), v, r, h, score_gain_, retrieval());
+  return options_.reads_states() ? add(y, read(q, k, v, {take_rows(r, c, c, count), h})) : y;
 }
 
 BlockRetrieval Bsbr::retrieval() const {
@@ -130,7 +133,7 @@ Tensor Bsbr::features(const Tensor& x) const {
 }
 
 Tensor Bsbr::retrieve(const ChunkKeys& keys, const Tensor& states) const {
-  return retrieve_states(keys.r, keys.h, states, scale_or_default(0), options_.retrieved());
+  return retrieve_states(keys.r, keys.h, states, scale_or_default(0), mixed_chunks());
 }
 
 Tensor Bsbr::retrieve_compressed(const ChunkKeys& keys, const Tensor& states) const {

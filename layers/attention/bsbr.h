@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "autograd/ops/block_retrieval.h"
+#include "autograd/ops/retrieve_states.h"
 #include "layers/attention/bsbr_options.h"
 #include "layers/attention/projected_attention.h"
 
@@ -29,12 +30,15 @@ class Bsbr : public ProjectedAttention {
   Tensor local(const Tensor& q, const Tensor& k, const Tensor& v) const;
   int64_t finished(const Tensor& x) const;
   BlockRetrieval retrieval() const;
-  /// Attention to local tokens and those of the retrieved chunks (7.6), before the output projection.
+  /// Chunks whose states are mixed, at most.
+  int64_t mixed_chunks() const { return options_.reads_tokens() ? retrieve_all : options_.retrieved(); }
+  /// Attention to local tokens and those of the retrieved chunks (7.6), and with read = both what is read of
+  /// states (docs/bsbr-both.md), before the output projection.
   Tensor local_and_tokens(const Tensor& x) const;
   /// Local attention plus what is read of the states of earlier chunks (7.1), before the output projection.
   Tensor local_and_states(const Tensor& x) const;
-  /// Rows n - 1 and j of r_n from the first token of each chunk that reads, h_j from the last of each that is
-  /// read, [B, N, C].
+  /// Rows n - 1 and j of r_n from the first token of each chunk that reads, h_j from each that is read: its
+  /// last token, with read = both its mean; [B, N, C].
   struct ChunkKeys {
     Tensor r, h;
   };
@@ -55,6 +59,7 @@ class Bsbr : public ProjectedAttention {
   };
   void add_state_parts(AttentionState& state) const;
   Tensor extend_with_tokens(const Rows& rows, AttentionState& state) const;
+  Tensor retrieve_tokens(const Rows& rows, AttentionState& state) const;
   Tensor extend_with_states(const Rows& rows, AttentionState& state) const;
   void add_summaries(const Tensor& rows, AttentionState& state) const;
   /// What tokens of one chunk read of the states of earlier ones, undefined in chunk 0. Takes them in; r of

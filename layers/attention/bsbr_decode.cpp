@@ -14,7 +14,7 @@ namespace tapestry {
 AttentionState Bsbr::begin_state() const {
   const bool every_key = options_.reads_tokens() && options_.retrieved() > 0;
   AttentionState state = key_value_state(every_key ? Visible{} : visible());
-  if (options_.retrieved() == 0) return state;
+  if (!options_.retrieves()) return state;
   state.add("h", dims_.n_embd, keep_chunks(options_.chunk));
   if (options_.reads_tokens()) state.add("running_mean", dims_.n_embd, keep_one);
   if (options_.reads_states()) add_state_parts(state);
@@ -46,12 +46,21 @@ Tensor Bsbr::extend(const Tensor& x, States states) const {
 }
 
 Tensor Bsbr::extend_with_tokens(const Rows& rows, AttentionState& state) const {
-  if (options_.retrieved() == 0) return attend(rows.q, rows.k, rows.v, scale_or_default(0), visible(), state);
+  if (options_.retrieves()) add_summaries(h_ ? rows.x : rows.k, state);
+  const Tensor y = options_.retrieved() > 0
+                       ? retrieve_tokens(rows, state)
+                       : attend(rows.q, rows.k, rows.v, scale_or_default(0), visible(), state);
+  if (!options_.reads_states()) return y;
+  const Tensor g = read_on(
+      rows, [&] { return take_rows(rows.r, 0, 1, 1); }, state);
+  return g.defined() ? add(y, g) : y;
+}
+
+Tensor Bsbr::retrieve_tokens(const Rows& rows, AttentionState& state) const {
   const int64_t past = state.position();
   StateRows &k = state["k"], &v = state["v"];
   k.append(positioned(rows.k, past));
   v.append(rows.v);
-  add_summaries(h_ ? rows.x : rows.k, state);
   return continue_block_retrieval(positioned(rows.q, past), k.data(), v.data(), rows.r, state["h"].data(),
                                   score_gain_, retrieval(), past);
 }
@@ -73,7 +82,7 @@ void Bsbr::add_summaries(const Tensor& rows, AttentionState& state) const {
 Tensor Bsbr::extend_with_states(const Rows& rows, AttentionState& state) const {
   const int64_t c = options_.chunk, position = state.position(), tokens = rows.x.dim(1);
   const Tensor y = attend(rows.q, rows.k, rows.v, scale_or_default(0), visible(), state);
-  if (options_.retrieved() == 0) return y;
+  if (!options_.retrieves()) return y;
   const Tensor g = read_on(
       rows, [&] { return (*r_)(take_rows(rows.x, 0, 1, 1)); }, state);
   if ((position + tokens) % c == 0) state["h"].append((*h_)(take_rows(rows.x, tokens - 1, 1, 1)));
@@ -103,7 +112,7 @@ Tensor Bsbr::read_on(const Rows& rows, const std::function<Tensor()>& r, Attenti
 void Bsbr::mix_states(const Tensor& r, AttentionState& state) const {
   const auto mix = [&](const char* from) {
     return retrieve_next_state(r, state["h"].data(), state[from].data(), state.position() / options_.chunk,
-                               n_head(), scale_or_default(0), options_.retrieved());
+                               n_head(), scale_or_default(0), mixed_chunks());
   };
   Tensor states = mix("states");
   if (decompress_.defined()) states = linear(states, decompress_);

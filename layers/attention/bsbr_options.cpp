@@ -10,38 +10,44 @@ const OptionTable<BsbrOptions>& bsbr_options() {
   static const auto table =
       OptionTable<O>("bsbr", "block sparse attention with block retrieval")
           .add("read", &O::read,
-               "what is read of retrieved chunks: their tokens, picked by every token, or their states, "
-               "mixed once a chunk",
-               one_of({"tokens", "state"}))
+               "what is read of retrieved chunks: their tokens, picked by every token, their states, mixed "
+               "once a chunk, or both: tokens of topk chunks and, behind a gate, states of all",
+               one_of({"tokens", "state", "both"}))
           .add("chunk", &O::chunk, "tokens of a chunk", at_least(1))
           .add("topk", &O::topk,
-               "chunks retrieved at a time, a number or all; 0: local attention only; auto: 2 with read = "
-               "tokens, all with read = state")
+               "chunks retrieved at a time, a number or all; 0: local attention only; auto: all with read = "
+               "state, else 2")
           .add("overlap", &O::overlap, "tokens before its chunk that a token also reads locally", at_least(0))
           .add("sink", &O::sink, "first tokens of the sequence that every token reads locally", at_least(0))
-          .add("keys", &O::keys, "read = tokens: retrieval has its own projections, or shares q and k",
+          .add("keys", &O::keys,
+               "read = tokens or both: retrieval has its own projections, or shares q and k",
                one_of({"own", "shared"}))
           .add("score_bias", &O::score_bias,
-               "read = tokens: the retrieval score is added to the scores of the chunk's tokens; head: times "
+               "read = tokens or both: the retrieval score is added to the scores of the chunk's tokens; "
+               "head: times "
                "a "
                "learned factor a head",
                one_of({"off", "on", "head"}))
           .add("state_scale", &O::state_scale,
-               "read = state: sum or mean over the chunk's tokens; auto: mean, none with preset = literal",
+               "read = state or both: sum or mean over the chunk's tokens; auto: mean, none with preset = "
+               "literal",
                one_of({"auto", "none", "mean"}))
-          .add("feature_map", &O::feature_map, "read = state: of q and k",
+          .add("feature_map", &O::feature_map, "read = state or both: of q and k",
                one_of({"identity", "elu1", "softmax"}))
-          .add("normalise", &O::normalise, "read = state: divide by the summed weights; needs elu1")
+          .add("normalise", &O::normalise, "read = state or both: divide by the summed weights; needs elu1")
           .add("eps", &O::eps, "added to those sums", at_least(0))
           .add("read_norm", &O::read_norm,
-               "read = state: RMS norm a head of what is read, in place of a scale", one_of({"none", "rms"}))
+               "read = state or both: RMS norm a head of what is read, in place of a scale",
+               one_of({"none", "rms"}))
           .add("gate", &O::gate,
-               "read = state: a learned factor a head, from 0, of what is read; auto: head, none with preset "
+               "read = state or both: a learned factor a head, from 0, of what is read; auto: head, none "
+               "with preset "
                "= "
                "literal",
                one_of({"auto", "none", "head"}))
           .add("compression", &O::compression,
-               "read = state: numbers that a state is compressed to by a learned map; 0: off", at_least(0))
+               "read = state or both: numbers that a state is compressed to by a learned map; 0: off",
+               at_least(0))
           .add("preset", &O::preset,
                "literal: the published formula of read = state, unscaled states without a gate; keys given "
                "explicitly win",
@@ -85,13 +91,13 @@ void check_bsbr_options(const BsbrOptions& o) {
   } catch (const Error&) {
     reject(true, "bsbr.topk = " + o.topk + " is neither a number from 0 on nor all or auto");
   }
-  const bool tokens = o.reads_tokens();
-  reject(tokens && o.preset != "none", "bsbr.preset = literal needs bsbr.read = state");
-  reject(tokens && o.feature_map != "identity", "bsbr.feature_map needs bsbr.read = state");
-  reject(tokens && o.normalise, "bsbr.normalise needs bsbr.read = state");
-  reject(tokens && o.read_norm != "none", "bsbr.read_norm needs bsbr.read = state");
-  reject(tokens && o.compression != 0, "bsbr.compression needs bsbr.read = state");
-  reject(!tokens && o.keys != "own", "bsbr.keys = shared needs bsbr.read = tokens");
+  const bool tokens_only = !o.reads_states();
+  reject(o.reads_tokens() && o.preset != "none", "bsbr.preset = literal needs bsbr.read = state");
+  reject(tokens_only && o.feature_map != "identity", "bsbr.feature_map needs bsbr.read = state or both");
+  reject(tokens_only && o.normalise, "bsbr.normalise needs bsbr.read = state or both");
+  reject(tokens_only && o.read_norm != "none", "bsbr.read_norm needs bsbr.read = state or both");
+  reject(tokens_only && o.compression != 0, "bsbr.compression needs bsbr.read = state or both");
+  reject(!o.reads_tokens() && o.keys != "own", "bsbr.keys = shared needs bsbr.read = tokens or both");
   reject(o.normalise && o.feature_map != "elu1", "bsbr.normalise needs bsbr.feature_map = elu1");
   reject(o.normalise && o.read_norm != "none", "bsbr.normalise and bsbr.read_norm exclude each other");
   check(faults.empty(), Exit::usage, faults);

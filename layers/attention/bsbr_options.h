@@ -28,8 +28,11 @@ struct BsbrOptions {
 
   bool reads_tokens() const { return read != "state"; }
   bool reads_states() const { return read != "tokens"; }
-  /// Chunks retrieved at a time, at most; 0: local attention only.
+  /// Chunks retrieved at a time, at most; 0: local attention only. With read = both those whose tokens are
+  /// read: states are mixed of all.
   int64_t retrieved() const;
+  /// Whether anything but local tokens is read.
+  bool retrieves() const { return retrieved() > 0 || (reads_tokens() && reads_states()); }
   /// Share of the causal pairs of query and key that read = tokens scores in a sequence of `tokens`; a
   /// retrieved chunk that is partly local counts as whole, where there are as many keys to retrieve.
   double keys_read_share(int64_t tokens) const;

@@ -26,6 +26,7 @@ TEST(BsbrOptions, TopkDependsOnWhatIsRead) {
   const int64_t all = std::numeric_limits<int64_t>::max();
   EXPECT_EQ(read("read = tokens").retrieved(), 2);
   EXPECT_EQ(read("read = state").retrieved(), all);
+  EXPECT_EQ(read("read = both").retrieved(), 2);
   EXPECT_EQ(read("read = tokens\ntopk = all").retrieved(), all);
   EXPECT_EQ(read("read = state\ntopk = 5").retrieved(), 5);
   EXPECT_EQ(read("topk = 0").retrieved(), 0);
@@ -43,6 +44,8 @@ TEST(BsbrOptions, ThePresetChangesDefaultsOnly) {
 TEST(BsbrOptions, TheDefaultsGoTogether) {
   EXPECT_EQ(fault(""), "");
   EXPECT_EQ(fault("read = state"), "");
+  EXPECT_EQ(fault("read = both"), "");
+  EXPECT_EQ(fault("read = both\nkeys = shared\nfeature_map = elu1\nnormalise = true\ncompression = 4"), "");
 }
 
 TEST(BsbrOptions, WhatDoesNotGoTogetherIsNamed) {
@@ -50,6 +53,7 @@ TEST(BsbrOptions, WhatDoesNotGoTogetherIsNamed) {
       {"topk = -1", "bsbr.topk = -1"},
       {"topk = two", "bsbr.topk = two"},
       {"read = tokens\npreset = literal", "bsbr.preset"},
+      {"read = both\npreset = literal", "bsbr.preset"},
       {"read = tokens\nfeature_map = elu1", "bsbr.feature_map"},
       {"read = tokens\nread_norm = rms", "bsbr.read_norm"},
       {"read = tokens\ncompression = 4", "bsbr.compression"},

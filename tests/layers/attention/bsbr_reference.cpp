@@ -60,22 +60,59 @@ struct Head {
   double gate;
   double scale() const { return 1 / std::sqrt(static_cast<double>(q[0].size())); }
 
-  Row local(int64_t t) const {
-    std::vector<int64_t> visible;
-    for (int64_t i = 0; i <= t; ++i) {
-      if (i >= t / o.chunk * o.chunk - o.overlap || i < o.sink) visible.push_back(i);
+  bool visible(int64_t t, int64_t i) const {
+    return i <= t && (i >= t / o.chunk * o.chunk - o.overlap || i < o.sink);
+  }
+
+  /// The key by which chunk j is retrieved.
+  Row summary(int64_t j) const {
+    if (!o.reads_tokens()) return h[(j + 1) * o.chunk - 1];
+    Row mean(h[0].size(), 0.0);
+    for (int64_t i = j * o.chunk; i < (j + 1) * o.chunk; ++i) add_scaled(mean, 1.0 / o.chunk, h[i]);
+    return mean;
+  }
+
+  /// Chunks whose tokens token t reads, by falling score, and those scores.
+  std::vector<std::pair<double, int64_t>> picked(int64_t t) const {
+    std::vector<std::pair<double, int64_t>> all;
+    if (!o.reads_tokens()) return all;
+    for (int64_t j = 0; j < t / o.chunk; ++j) {
+      bool local = true;
+      for (int64_t i = j * o.chunk; i < (j + 1) * o.chunk; ++i) local = local && visible(t, i);
+      if (!local) all.emplace_back(scale() * dot(r[t], summary(j)), j);
     }
+    const auto key = [](const auto& x) { return x.first + 1e-5 * static_cast<double>(x.second); };
+    std::sort(all.begin(), all.end(), [&](const auto& a, const auto& b) { return key(a) > key(b); });
+    if (static_cast<int64_t>(all.size()) > o.retrieved()) all.resize(o.retrieved());
+    return all;
+  }
+
+  /// Softmax over the local tokens and those of the chunks that t picks.
+  Row attend(int64_t t) const {
+    std::vector<int64_t> keys;
     Row scores;
-    for (int64_t i : visible) scores.push_back(scale() * dot(q[t], k[i]));
+    const auto take = [&](int64_t i, double bias) {
+      keys.push_back(i);
+      scores.push_back(scale() * dot(q[t], k[i]) + bias);
+    };
+    for (int64_t i = 0; i <= t; ++i) {
+      if (visible(t, i)) take(i, 0);
+    }
+    for (const auto& [score, j] : picked(t)) {
+      for (int64_t i = j * o.chunk; i < (j + 1) * o.chunk; ++i) {
+        if (!visible(t, i)) take(i, o.score_bias == "off" ? 0 : score);
+      }
+    }
     const Row p = softmax(scores);
     Row y(v[t].size(), 0.0);
-    for (size_t i = 0; i < visible.size(); ++i) add_scaled(y, p[i], v[visible[i]]);
+    for (size_t i = 0; i < keys.size(); ++i) add_scaled(y, p[i], v[keys[i]]);
     return y;
   }
 
   Row chunk_weights(int64_t n) const {
     Row scores;
-    for (int64_t j = 0; j < n; ++j) scores.push_back(scale() * dot(r[n * o.chunk], h[(j + 1) * o.chunk - 1]));
+    for (int64_t j = 0; j < n; ++j) scores.push_back(scale() * dot(r[n * o.chunk], summary(j)));
+    if (o.reads_tokens()) return softmax(scores);  // of all
     std::vector<int64_t> order;
     for (int64_t j = n - 1; j >= 0; --j) order.push_back(j);
     std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return scores[a] > scores[b]; });
@@ -102,8 +139,8 @@ struct Head {
   }
 
   Row operator()(int64_t t) const {
-    Row y = local(t);
-    if (o.retrieved() > 0) add_scaled(y, gate, retrieved(t));
+    Row y = attend(t);
+    if (o.retrieves()) add_scaled(y, gate, retrieved(t));
     return y;
   }
 };
@@ -124,7 +161,14 @@ std::vector<double> DenseBsbr::operator()(const std::vector<double>& x, int64_t 
         const auto weight = values.find(name + ".weight");
         return weight == values.end() ? Rows{} : project(rows, weight->second, n_head, head);
       };
-      Head one{options, projected("q"), projected("k"), projected("v"), projected("r"), projected("h"), {},
+      const bool own = options.keys == "own";
+      Head one{options,
+               projected("q"),
+               projected("k"),
+               projected("v"),
+               projected(own ? "r" : "q"),
+               projected(own ? "h" : "k"),
+               {},
                1};
       if (values.contains("gate")) one.gate = values.at("gate")[head];
       if (values.contains("read_gain")) {
