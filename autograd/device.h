@@ -24,6 +24,19 @@ struct Device {
        "this program was built without CUDA: use the device cpu, or build with the CUDA toolkit");
 }
 
+/// Whether this program holds the CUDA half of the seam.
+bool built_with_cuda();
+/// CUDA devices that it can use: 0 in a build without CUDA, and where there is no device or no driver.
+int cuda_devices();
+/// Throws Error(memory) that says why, if tensors cannot lie on `device`.
+void require_device(Device device);
+
+namespace cuda {
+int device_count();
+/// Returns when everything that was started on the device is done; Error(memory) if any of it failed.
+void synchronize();
+}  // namespace cuda
+
 }  // namespace tapestry
 
 /// Calls the half of the seam that the device names: LAUNCH(x.device(), gelu_forward(x, y, n)) runs

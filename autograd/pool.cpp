@@ -1,20 +1,19 @@
 #include "autograd/pool.h"
 
-#include <sys/mman.h>
-
+#include <algorithm>
 #include <bit>
+#include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <limits>
 #include <map>
 #include <mutex>
 #include <vector>
+
+#include "autograd/memory.h"
 
 namespace tapestry {
 namespace {
 
 constexpr int64_t kAlignment = 64;
-constexpr int64_t kHugePage = int64_t{2} << 20;
 constexpr int64_t kGuard = 64;
 constexpr unsigned char kGuardByte = 0xA5;
 
@@ -27,8 +26,10 @@ int64_t size_class(int64_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
-class CpuPool {
+class Pool {
  public:
+  explicit Pool(Device device) : device_(device) {}
+
   void* allocate(int64_t bytes) {
     const int64_t size = size_class(bytes + (poison_ ? kGuard : 0));
     std::lock_guard lock(mutex_);
@@ -84,12 +85,9 @@ class CpuPool {
     return memory;
   }
 
-  static void* from_system(int64_t size) {
-    const bool huge = size >= kHugePage;
-    const int64_t alignment = huge ? kHugePage : kAlignment;
+  void* from_system(int64_t size) {
     void* memory = nullptr;
-    if (posix_memalign(&memory, alignment, size) != 0) return nullptr;
-    if (huge) madvise(memory, size, MADV_HUGEPAGE);
+    LAUNCH(device_, system_allocate(size, &memory));
     return memory;
   }
 
@@ -98,27 +96,30 @@ class CpuPool {
       for (void* memory : blocks) {
         sizes_.erase(memory);
         stats_.reserved -= size;
-        std::free(memory);
+        LAUNCH(device_, system_release(memory));
       }
       blocks.clear();
     }
   }
 
-  static void poison(void* memory, int64_t bytes, int64_t size) {
-    std::memset(memory, 0xFF, bytes);  // all ones is a NaN in float32 and float64, and -1 in int32
-    std::memset(static_cast<char*>(memory) + bytes, kGuardByte, size - bytes);
+  void poison(void* memory, int64_t bytes, int64_t size) {
+    // All ones is a NaN in float32 and float64, and -1 in int32.
+    LAUNCH(device_, set_bytes(memory, 0xFF, bytes));
+    LAUNCH(device_, set_bytes(static_cast<char*>(memory) + bytes, kGuardByte, size - bytes));
   }
 
-  static void check_guard(const void* memory, int64_t bytes, int64_t size) {
-    const auto* byte = static_cast<const unsigned char*>(memory);
-    for (int64_t i = bytes; i < size; ++i) {
-      if (byte[i] == kGuardByte) continue;
+  void check_guard(const void* memory, int64_t bytes, int64_t size) {
+    std::vector<unsigned char> guard(size - bytes);
+    copy_bytes(Device::cpu(), guard.data(), device_, static_cast<const char*>(memory) + bytes, size - bytes);
+    for (int64_t i = 0; i < size - bytes; ++i) {
+      if (guard[i] == kGuardByte) continue;
       std::fprintf(stderr, "a kernel wrote %lld bytes behind a tensor of %lld bytes\n",
-                   static_cast<long long>(i - bytes + 1), static_cast<long long>(bytes));
+                   static_cast<long long>(i + 1), static_cast<long long>(bytes));
       std::abort();
     }
   }
 
+  Device device_;
   std::mutex mutex_;
   std::map<int64_t, std::vector<void*>> free_;
   std::map<void*, int64_t> sizes_;
@@ -126,14 +127,20 @@ class CpuPool {
   bool poison_ = false;
 };
 
-CpuPool& cpu_pool() {
-  static CpuPool* pool = new CpuPool;  // never destroyed: static tensors may outlive any order of destructors
+/// Never destroyed: static tensors may outlive any order of destructors.
+Pool& cpu_pool() {
+  static Pool* pool = new Pool(Device::cpu());
+  return *pool;
+}
+Pool& cuda_pool() {
+  static Pool* pool = new Pool(Device::cuda());
   return *pool;
 }
 
-CpuPool& pool_of(Device device) {
-  if (device.is_cuda()) fail_without_cuda();
-  return cpu_pool();
+Pool& pool_of(Device device) {
+  if (!device.is_cuda()) return cpu_pool();
+  require_device(device);
+  return cuda_pool();
 }
 
 }  // namespace
@@ -144,8 +151,10 @@ PoolStats pool_stats(Device device) { return pool_of(device).stats(); }
 void pool_reset_peak(Device device) { pool_of(device).reset_peak(); }
 void pool_trim(Device device) { pool_of(device).trim(); }
 void pool_set_poison(bool on) {
-  cpu_pool().trim();
-  cpu_pool().set_poison(on);
+  for (Pool* pool : {&cpu_pool(), &cuda_pool()}) {
+    pool->trim();
+    pool->set_poison(on);
+  }
 }
 
 }  // namespace tapestry

@@ -5,9 +5,9 @@
 #include <map>
 #include <unordered_set>
 
+#include "autograd/memory.h"
 #include "autograd/parameter.h"
 #include "autograd/random.h"
-#include "base/parallel.h"
 
 namespace tapestry {
 namespace {
@@ -187,13 +187,8 @@ void BackwardStep::add(size_t i, Tensor addend) {
 void add_in_place(Tensor& dst, const Tensor& src) {
   require(dst.size() == src.size() && dst.dtype() == src.dtype(), "cannot add ", src.shape(), " to ",
           dst.shape());
-  if (dst.device().is_cuda()) fail_without_cuda();
   for_float(dst.dtype(), [&]<class T>(T) {
-    T* to = dst.mutable_data<T>();
-    const T* from = src.data<T>();
-    parallel_for(dst.size(), 1 << 15, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) to[i] += from[i];
-    });
+    LAUNCH(dst.device(), add_to<T>(dst.mutable_data<T>(), src.data<T>(), dst.size()));
   });
 }
 

@@ -1,18 +1,22 @@
 #include "autograd/tensor.h"
 
-#include <cstring>
+#include <algorithm>
+
+#include "autograd/memory.h"
 
 namespace tapestry {
 namespace {
 
-void require_host(const Tensor& tensor) {
-  require(!tensor.device().is_cuda(), "expected a tensor on the CPU, got one on ", tensor.device().name());
-}
-
 template <class From, class To>
 std::vector<To> convert(const Tensor& tensor) {
-  const From* data = tensor.data<From>();
-  return std::vector<To>(data, data + tensor.size());
+  if constexpr (std::is_same_v<From, To>) {
+    std::vector<To> values(tensor.size());
+    copy_bytes(Device::cpu(), values.data(), tensor.device(), tensor.data<From>(), tensor.bytes());
+    return values;
+  } else {
+    const std::vector<From> values = tensor.values<From>();
+    return std::vector<To>(values.begin(), values.end());
+  }
 }
 
 }  // namespace
@@ -44,7 +48,6 @@ Tensor Tensor::from(const std::vector<T>& values, Shape shape) {
 
 template <class T>
 std::vector<T> Tensor::values() const {
-  require_host(*this);
   switch (dtype_) {
     case DType::float32:
       return convert<float, T>(*this);
@@ -83,37 +86,44 @@ Tensor Tensor::clone() const {
 
 Tensor Tensor::to(DType dtype) const {
   if (dtype == dtype_) return detach();
-  switch (dtype) {
-    case DType::float32:
-      return from(values<float>(), shape_);
-    case DType::float64:
-      return from(values<double>(), shape_);
-    default:
-      return from(values<int32_t>(), shape_);
-  }
+  const auto convert = [&] {
+    switch (dtype) {
+      case DType::float32:
+        return from(values<float>(), shape_);
+      case DType::float64:
+        return from(values<double>(), shape_);
+      default:
+        return from(values<int32_t>(), shape_);
+    }
+  };
+  return convert().to(device());
+}
+
+Tensor Tensor::to(Device device) const {
+  if (device == this->device()) return detach();
+  Tensor result = empty(shape_, dtype_, device);
+  result.copy_from(*this);
+  return result;
 }
 
 void Tensor::fill(double value) {
-  require_host(*this);
+  const auto fill_as = [&]<class T>(T) {
+    LAUNCH(device(), fill<T>(mutable_data<T>(), static_cast<T>(value), size()));
+  };
   switch (dtype_) {
     case DType::float32:
-      std::fill_n(mutable_data<float>(), size(), static_cast<float>(value));
-      break;
+      return fill_as(float{});
     case DType::float64:
-      std::fill_n(mutable_data<double>(), size(), value);
-      break;
+      return fill_as(double{});
     case DType::int32:
-      std::fill_n(mutable_data<int32_t>(), size(), static_cast<int32_t>(value));
-      break;
+      return fill_as(int32_t{});
   }
 }
 
 void Tensor::copy_from(const Tensor& other) {
   require(other.shape_ == shape_ && other.dtype_ == dtype_, "cannot copy ", name_of(other.dtype_),
           other.shape_, " into ", name_of(dtype_), shape_);
-  require_host(*this);
-  require_host(other);
-  std::memcpy(storage_->mutable_data(), other.storage_->data(), bytes());
+  copy_bytes(device(), storage_->mutable_data(), other.device(), other.storage_->data(), bytes());
 }
 
 void Tensor::expect(DType dtype) const {

@@ -49,7 +49,7 @@ class Tensor {
     expect(dtype_of<T>());
     return static_cast<T*>(storage_->mutable_data());
   }
-  /// Values on the host as a vector; converts between the floating types.
+  /// Values on the host as a vector, wherever the tensor lies; converts between the floating types.
   template <class T>
   std::vector<T> values() const;
   /// The value of a tensor of one element.
@@ -62,9 +62,11 @@ class Tensor {
   /// A copy of the elements, as a constant.
   Tensor clone() const;
   Tensor to(DType dtype) const;
+  /// The same elements on another device, as a constant; shares storage if they are there already.
+  Tensor to(Device device) const;
 
   void fill(double value);
-  /// Overwrites the elements with those of `other`, of the same shape, dtype and device.
+  /// Overwrites the elements with those of `other`, of the same shape and dtype.
   void copy_from(const Tensor& other);
 
   const std::shared_ptr<Storage>& storage() const { return storage_; }

@@ -8,7 +8,7 @@
 
 namespace tapestry {
 
-inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /// Calls `work(begin, end)` for pieces of [0, n) of `grain` items; which thread runs a piece is left open.
 /// Pieces must not write to the same place. `work` must not throw.

@@ -21,6 +21,8 @@ std::span<const float> row_of(const Tensor& x, int64_t row) {
   return {x.data<float>() + row * width, static_cast<size_t>(width)};
 }
 
+Tensor on_host(const Tensor& x) { return x.to(Device::cpu()); }
+
 }  // namespace
 
 Comparison::Comparison(int64_t seq_len, int64_t layers)
@@ -73,12 +75,13 @@ class Comparer {
     const Tensor inputs = Tensor::from(std::vector<int32_t>(tokens.begin(), tokens.end() - 1), {1, length});
     const std::vector<Tensor> a = a_.hidden_states(inputs), b = b_.hidden_states(inputs);
     rows_.assign(length * found_.width(), 0.0);
-    for (int64_t layer = 0; layer < found_.layers(); ++layer) add_hidden(a[layer], b[layer], layer);
+    for (int64_t layer = 0; layer < found_.layers(); ++layer)
+      add_hidden(on_host(a[layer]), on_host(b[layer]), layer);
     const Tensor last_a = a_.final_norm(a.back()), last_b = b_.final_norm(b.back());
     for (int64_t begin = 0; begin < length; begin += kLogitRows) {
       const int64_t rows = std::min(kLogitRows, length - begin);
-      add_logits(a_.logits_of(take_rows(last_a, begin, 1, rows)),
-                 b_.logits_of(take_rows(last_b, begin, 1, rows)), &tokens[begin + 1], begin, rows);
+      add_logits(on_host(a_.logits_of(take_rows(last_a, begin, 1, rows))),
+                 on_host(b_.logits_of(take_rows(last_b, begin, 1, rows))), &tokens[begin + 1], begin, rows);
     }
     found_.add_window(rows_);
   }

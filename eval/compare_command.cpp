@@ -9,6 +9,7 @@
 #include "eval/compare.h"
 #include "eval/keys_read.h"
 #include "train/model_source.h"
+#include "train/run_device.h"
 
 namespace tapestry {
 namespace {
@@ -121,8 +122,9 @@ Exit compare(const Config& config) {
   const auto report_to = config.get(report_options());
   check(!options.a.empty() && !options.b.empty(), Exit::usage, "compare needs --a and --b");
   check_report_destination(report_to);
-  const LoadedModel a = load_model(*open_model_source(options.a));
-  const LoadedModel b = load_model(*open_model_source(options.b));
+  const Device device = run_device(config.get(run_options()));
+  const LoadedModel a = load_model(*open_model_source(options.a), device);
+  const LoadedModel b = load_model(*open_model_source(options.b), device);
   const auto trained = [](const LoadedModel& model) { return model.config.get(data_options()).seq_len; };
   const int64_t seq_len = options.seq_len > 0 ? options.seq_len : std::min(trained(a), trained(b));
   const auto text = open_tokens(options, a, b, seq_len, config.get(run_options()).seed);

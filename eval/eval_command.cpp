@@ -12,6 +12,7 @@
 #include "eval/task_eval.h"
 #include "train/checkpoint.h"
 #include "train/mean_nll.h"
+#include "train/run_device.h"
 
 namespace tapestry {
 namespace {
@@ -115,8 +116,8 @@ Report report_of(const EvalOptions& options, const EvalProtocol& protocol, const
   return report;
 }
 
-Exit eval_text(const EvalOptions& options, const ReportOptions& report_to) {
-  const LoadedModel loaded = load_model(options.checkpoint);
+Exit eval_text(const EvalOptions& options, const ReportOptions& report_to, Device device) {
+  const LoadedModel loaded = load_model(options.checkpoint, device);
   const TokenFile file(options.tokens);
   file.check_tokenizer(*loaded.tokenizer, options.checkpoint);
   const Split split = options.split == "train" ? Split::train : Split::valid;
@@ -147,7 +148,7 @@ Exit run_eval(const Config& config) {
   const auto report_to = config.get(report_options());
   check(!options.checkpoint.empty(), Exit::usage, "eval needs --checkpoint");
   check_report_destination(report_to);
-  if (!options.tokens.empty()) return eval_text(options, report_to);
+  if (!options.tokens.empty()) return eval_text(options, report_to, run_device(config.get(run_options())));
   return eval_task(config, {options.checkpoint, options.seq_len, options.batch_size}, report_to);
 }
 

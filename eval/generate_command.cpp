@@ -9,6 +9,7 @@
 #include "eval/commands.h"
 #include "eval/decoding.h"
 #include "train/checkpoint.h"
+#include "train/run_device.h"
 #include "train/state_file.h"
 
 namespace tapestry {
@@ -110,7 +111,7 @@ Exit generate(const Config& config) {
   check(!options.checkpoint.empty(), Exit::usage, "generate needs --checkpoint");
   check(options.save_state.empty() || options.samples == 1, Exit::usage,
         "--save-state keeps one text: leave out --samples");
-  const LoadedModel loaded = load_model(options.checkpoint);
+  const LoadedModel loaded = load_model(options.checkpoint, run_device(config.get(run_options())));
   const std::string sha256 = read_verified_header(options.checkpoint, kCheckpointFile.exit).sha256;
   const std::string prompt = prompt_of(options, config);
   Continuations texts =

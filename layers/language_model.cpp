@@ -55,7 +55,7 @@ Tensor LanguageModel::positions_from(int64_t first, int64_t count) const {
 
 Tensor LanguageModel::embed(const Tensor& tokens) const {
   require(tokens.rank() == 2, "a language model takes tokens [B, T], got ", tokens.shape());
-  const Tensor x = embedding_(tokens), p = positions_from(0, tokens.dim(1));
+  const Tensor x = embedding_(tokens.to(context().device)), p = positions_from(0, tokens.dim(1));
   return dropout(p.defined() ? add(x, p) : x, options_.dropout);
 }
 
@@ -76,11 +76,11 @@ std::vector<Tensor> LanguageModel::hidden_states(const Tensor& tokens) const {
 }
 
 Tensor LanguageModel::loss(const Tensor& tokens, const Tensor& targets) const {
-  return linear_cross_entropy(final_hidden(tokens), output_weight(), targets);
+  return linear_cross_entropy(final_hidden(tokens), output_weight(), targets.to(context().device));
 }
 
 Tensor LanguageModel::token_nll(const Tensor& tokens, const Tensor& targets) const {
-  return tapestry::token_nll(final_hidden(tokens), output_weight(), targets);
+  return tapestry::token_nll(final_hidden(tokens), output_weight(), targets.to(context().device));
 }
 
 Tensor LanguageModel::logits(const Tensor& tokens) const { return logits_of(final_hidden(tokens)); }

@@ -11,7 +11,8 @@
 
 namespace tapestry {
 
-/// A decoder-only transformer: token embedding, positions, blocks, final norm, output projection.
+/// A decoder-only transformer: token embedding, positions, blocks, final norm, output projection. Tokens and
+/// targets may lie on the host or on the model's device, where everything else is.
 class LanguageModel : public Module {
  public:
   /// `config` holds the options of the attentions; without it they have their defaults.

@@ -65,11 +65,14 @@ void Module::initialise(const std::string& path) const {
 void Module::fill(const Entry& entry) const {
   Tensor value = entry.parameter.value();
   if (entry.init.deviation == 0) return value.fill(entry.init.mean);
-  fill_normal(value, entry.init, combine_keys(context_.seed, hash_of(path_of(entry.name))));
+  // Drawn on the host for any device, so that all have the same bits.
+  Tensor drawn = value.device().is_cuda() ? Tensor::empty(value.shape(), value.dtype()) : value;
+  fill_normal(drawn, entry.init, combine_keys(context_.seed, hash_of(path_of(entry.name))));
+  if (value.device().is_cuda()) value.copy_from(drawn);
 }
 
 Parameter Module::add_parameter(const std::string& name, Shape shape, Init init) {
-  Parameter parameter(Tensor::empty(shape, context_.dtype));
+  Parameter parameter(Tensor::empty(shape, context_.dtype, context_.device));
   entries_.push_back({name, parameter, init, nullptr});
   if (context_.initialise) fill(entries_.back());
   return parameter;

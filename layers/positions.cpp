@@ -5,7 +5,7 @@
 
 namespace tapestry {
 
-Tensor sinusoidal_positions(int64_t first, int64_t tokens, int64_t width, DType dtype, Device) {
+Tensor sinusoidal_positions(int64_t first, int64_t tokens, int64_t width, DType dtype, Device device) {
   std::vector<double> values(tokens * width);
   for (int64_t t = 0; t < tokens; ++t) {
     for (int64_t i = 0; i < width; ++i) {
@@ -14,7 +14,7 @@ Tensor sinusoidal_positions(int64_t first, int64_t tokens, int64_t width, DType 
       values[t * width + i] = i % 2 == 0 ? std::sin(angle) : std::cos(angle);
     }
   }
-  return Tensor::from(values, {tokens, width}).to(dtype);
+  return Tensor::from(values, {tokens, width}).to(dtype).to(device);
 }
 
 }  // namespace tapestry

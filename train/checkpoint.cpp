@@ -19,16 +19,19 @@ Hdf5Shape extent(const Shape& shape) {
 }
 
 void write_tensor(Hdf5File& file, const std::string& name, const Tensor& tensor) {
-  file.write<float>(name, extent(tensor.shape()), tensor.data<float>());
+  file.write<float>(name, extent(tensor.shape()), tensor.to(Device::cpu()).data<float>());
 }
 
 void read_tensor(const Hdf5File& file, const std::string& name, Tensor tensor) {
-  file.read<float>(name, extent(tensor.shape()), tensor.mutable_data<float>());
+  Tensor read = tensor.device().is_cuda() ? Tensor::empty(tensor.shape()) : tensor;
+  file.read<float>(name, extent(read.shape()), read.mutable_data<float>());
+  if (tensor.device().is_cuda()) tensor.copy_from(read);
 }
 
 void check_finite(const std::vector<NamedParameter>& parameters, const std::string& path) {
   for (const auto& [name, parameter] : parameters) {
-    const float* values = parameter.value().data<float>();
+    const Tensor on_host = parameter.value().to(Device::cpu());
+    const float* values = on_host.data<float>();
     for (int64_t i = 0; i < parameter.value().size(); ++i) {
       check(std::isfinite(values[i]), Exit::nonfinite, path, " is not written: element ", i, " of ", name,
             " is ", values[i]);
@@ -223,19 +226,19 @@ void Checkpoint::load_optimizer(Optimizer& optimizer) const {
   optimizer.set_steps(file_.read_attribute<int64_t>("optimizer", "steps"));
 }
 
-std::unique_ptr<LanguageModel> make_unset_model(const Checkpoint& checkpoint) {
+std::unique_ptr<LanguageModel> make_unset_model(const Checkpoint& checkpoint, Device device) {
   return as_checkpoint(checkpoint.path(), [&] {
     const Config config = checkpoint.config();
     return std::make_unique<LanguageModel>(config.get(model_options()), config,
-                                           ModuleContext{.initialise = false});
+                                           ModuleContext{.device = device, .initialise = false});
   });
 }
 
-LoadedModel load_model(const std::string& path) {
+LoadedModel load_model(const std::string& path, Device device) {
   const Checkpoint checkpoint(path);
   LoadedModel loaded;
   loaded.config = checkpoint.config();
-  loaded.model = make_unset_model(checkpoint);
+  loaded.model = make_unset_model(checkpoint, device);
   checkpoint.load_parameters(*loaded.model);
   loaded.tokenizer = checkpoint.tokenizer();
   loaded.state = checkpoint.state();

@@ -64,7 +64,7 @@ class Checkpoint {
 };
 
 /// The model that a checkpoint's config describes; the values of its parameters are undefined.
-std::unique_ptr<LanguageModel> make_unset_model(const Checkpoint& checkpoint);
+std::unique_ptr<LanguageModel> make_unset_model(const Checkpoint& checkpoint, Device device = Device::cpu());
 
 /// A model with everything that its checkpoint says about it.
 struct LoadedModel {
@@ -73,6 +73,6 @@ struct LoadedModel {
   std::shared_ptr<const Tokenizer> tokenizer;
   TrainingState state;
 };
-LoadedModel load_model(const std::string& path);
+LoadedModel load_model(const std::string& path, Device device = Device::cpu());
 
 }  // namespace tapestry

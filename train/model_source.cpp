@@ -52,16 +52,19 @@ std::unique_ptr<ModelSource> open_model_source(const std::string& path) {
   return std::make_unique<CheckpointSource>(path);
 }
 
-LoadedModel load_model(const ModelSource& source) {
+LoadedModel load_model(const ModelSource& source, Device device) {
   LoadedModel loaded;
   loaded.config = source.config();
   loaded.model = std::make_unique<LanguageModel>(loaded.config.get(model_options()), loaded.config,
-                                                 ModuleContext{.initialise = false});
+                                                 ModuleContext{.device = device, .initialise = false});
   for (const auto& [name, parameter] : loaded.model->parameters()) {
     const auto found = source.shapes().find(name);
     check(found != source.shapes().end() && found->second == parameter.shape(), Exit::input, "'",
           source.path(), "' has no parameter ", name, " of shape ", parameter.shape());
-    source.read(name, parameter.value());
+    Tensor value = parameter.value();
+    Tensor read = device.is_cuda() ? Tensor::empty(value.shape()) : value;
+    source.read(name, read);
+    if (device.is_cuda()) value.copy_from(read);
   }
   loaded.tokenizer = source.tokenizer();
   return loaded;

@@ -53,6 +53,6 @@ class ModelSource {
 std::unique_ptr<ModelSource> open_model_source(const std::string& path);
 
 /// The model as it is there.
-LoadedModel load_model(const ModelSource& source);
+LoadedModel load_model(const ModelSource& source, Device device = Device::cpu());
 
 }  // namespace tapestry

@@ -13,7 +13,7 @@ bool free_on_resume(const std::string& key) {
   static const std::set<std::string> keys = {
       "train.out",         "train.max_steps",        "train.log_every", "train.keep", "train.eval_every",
       "train.eval_tokens", "train.checkpoint_every", "train.recompute", "data.tokens"};
-  return keys.contains(key) || key.starts_with("run.threads");
+  return keys.contains(key) || key == "run.threads" || key == "run.device";
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "train/memory_forecast.h"
 #include "train/model_config.h"
 #include "train/resume_point.h"
+#include "train/run_device.h"
 #include "train/run_setup.h"
 #include "train/trainer.h"
 #include "train/training_data.h"
@@ -89,7 +90,8 @@ Exit train(const Config& given) {
   const auto data = open_training_data(config);
   const RunSetup setup = make_run_setup(config, *data);
   const auto batches = make_batches(setup, *data);
-  LanguageModel model(setup.model, setup.config, {.seed = static_cast<uint64_t>(setup.run.seed)});
+  LanguageModel model(setup.model, setup.config,
+                      {.device = run_device(setup.run), .seed = static_cast<uint64_t>(setup.run.seed)});
   const auto optimizer = make_optimizer(setup.optim, model.parameters());
   const TrainingState state = last ? resume(*last, model, *optimizer, *data) : begin(setup, model, *data);
   last.reset();  // closes the file, which the run will replace

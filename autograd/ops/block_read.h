@@ -13,7 +13,7 @@ struct BlockRead {
   const T* scores;  // null: nothing is added
   const T* gain;    // [n_head]; null: 1
 
-  T gain_of(int64_t head) const { return gain ? gain[head] : T(1); }
+  constexpr T gain_of(int64_t head) const { return gain ? gain[head] : T(1); }
 };
 
 /// What the gradient takes and adds to. D_t = do_t.o_t by head.

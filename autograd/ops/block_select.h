@@ -23,22 +23,22 @@ struct RetrievalShape {
     int64_t begin, end;
   };
 
-  int64_t width() const { return n_head * head_width; }
-  int64_t heads() const { return batch * n_head; }
-  int64_t chunks() const { return finished_chunks(past + tokens, chunk); }
+  constexpr int64_t width() const { return n_head * head_width; }
+  constexpr int64_t heads() const { return batch * n_head; }
+  constexpr int64_t chunks() const { return finished_chunks(past + tokens, chunk); }
   /// Keys from here on are local to the query in row t, and so are the sinks.
-  int64_t first_local(int64_t t) const { return (past + t) / chunk * chunk - overlap; }
+  constexpr int64_t first_local(int64_t t) const { return (past + t) / chunk * chunk - overlap; }
   /// The chunks that it may retrieve: finished, and not wholly local.
-  Range candidates(int64_t t) const {
+  constexpr Range candidates(int64_t t) const {
     const int64_t local = first_local(t);
     return local > sink ? Range{sink / chunk, ceil_div(local, chunk)} : Range{0, 0};
   }
   /// The keys of the candidate j that are not local to query t, counted from the start of the chunk.
-  Range keys(int64_t t, int64_t j) const {
+  constexpr Range keys(int64_t t, int64_t j) const {
     return {std::max<int64_t>(sink - j * chunk, 0), std::min(first_local(t) - j * chunk, chunk)};
   }
   /// Where the rows of (batch, head) `bh` begin in a tensor of `rows` rows a batch.
-  int64_t head_offset(int64_t bh, int64_t rows) const {
+  constexpr int64_t head_offset(int64_t bh, int64_t rows) const {
     return bh / n_head * rows * width() + bh % n_head * head_width;
   }
 };

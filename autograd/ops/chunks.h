@@ -9,7 +9,7 @@
 namespace tapestry {
 
 /// Finished chunks that some later token of the sequence can read: N of ATTENTION section 0.1.
-inline int64_t finished_chunks(int64_t tokens, int64_t chunk) { return (tokens - 1) / chunk; }
+constexpr int64_t finished_chunks(int64_t tokens, int64_t chunk) { return (tokens - 1) / chunk; }
 
 /// Chunks with equal keys are common, and rounding alone must not choose among them: chunk j is picked by its
 /// score plus j times this, tau of ATTENTION sections 7.1 and 7.6.

@@ -16,12 +16,12 @@ struct Visible {
   int64_t sink = 0;
 
   /// The first key, apart from the sinks, that query t sees.
-  int64_t first(int64_t t) const {
+  constexpr int64_t first(int64_t t) const {
     const int64_t i = t / chunk * chunk - reach;
     return i > 0 ? i : 0;
   }
   /// The first query that no longer sees key i.
-  int64_t end(int64_t i) const { return i < sink ? everything : ((i + reach) / chunk + 1) * chunk; }
+  constexpr int64_t end(int64_t i) const { return i < sink ? everything : ((i + reach) / chunk + 1) * chunk; }
 };
 
 /// Softmax attention over the visible keys, o_t = sum_i softmax_i(scale q_t.k_i) v_i by head: q, k, v [B, T,
@@ -53,7 +53,7 @@ struct AttentionShape {
   // i - gap unless it is a sink.
   int64_t past = 0, gap = 0;
 
-  int64_t width() const { return n_head * head_width; }
+  constexpr int64_t width() const { return n_head * head_width; }
 };
 
 namespace cpu {

@@ -71,6 +71,29 @@ double numeric_gradient(const OpCase& op, const std::vector<Tensor>& inputs, siz
   return (8 * (loss(h) - loss(-h)) - (loss(2 * h) - loss(-2 * h))) / (12 * h);
 }
 
+struct Results {
+  std::vector<double> values;
+  std::vector<std::vector<double>> gradients;  // of each input; empty where it has none
+};
+
+/// The op runs twice, so that backward also adds to gradients that are there.
+Results run_on(Device device, const OpCase& op, DType dtype, const Tensor& dy) {
+  std::vector<Tensor> inputs = make_inputs(op, dtype);
+  Tape tape;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    inputs[i] = inputs[i].to(device);
+    if (op.inputs[i].differentiate) inputs[i] = tape.watch(inputs[i]);
+  }
+  const Tensor first = op.op(inputs), y = join_outputs(first, op.op(inputs));
+  Results results{y.values<double>(), {}};
+  tape.backward(y, dy.to(device));
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    results.gradients.emplace_back();
+    if (op.inputs[i].differentiate) results.gradients[i] = tape.gradient(inputs[i]).values<double>();
+  }
+  return results;
+}
+
 }  // namespace
 
 std::vector<Tensor> make_inputs(const OpCase& op, DType dtype, uint64_t seed) {
@@ -138,7 +161,22 @@ void expect_gradient(const OpCase& op) {
   }
 }
 
-void expect_cuda(const OpCase&) { GTEST_SKIP() << "gpu: built without CUDA"; }
+void expect_cuda(const OpCase& op) {
+  if (cuda_devices() == 0)
+    GTEST_SKIP() << "gpu: " << (built_with_cuda() ? "no device" : "built without CUDA");
+  const Shape shape = op.op(make_inputs(op, DType::float64)).shape();
+  for (const DType dtype : {DType::float64, DType::float32}) {
+    const Tensor dy = random_tensor(shape, 77).to(dtype);
+    const Results on_cpu = run_on(Device::cpu(), op, dtype, dy),
+                  on_cuda = run_on(Device::cuda(), op, dtype, dy);
+    const double tolerance = dtype == DType::float64 ? op.tolerance64 : op.tolerance32;
+    EXPECT_LE(difference(on_cuda.values, on_cpu.values), tolerance) << name_of(dtype);
+    for (size_t i = 0; i < on_cpu.gradients.size(); ++i) {
+      EXPECT_LE(difference(on_cuda.gradients[i], on_cpu.gradients[i]), 10 * tolerance)
+          << name_of(dtype) << " gradient of input " << i;
+    }
+  }
+}
 
 std::vector<OpCase> register_cases(std::vector<OpCase> cases) {
   all_cases().insert(all_cases().end(), cases.begin(), cases.end());

@@ -1,0 +1,126 @@
+#include "autograd/gemm.h"
+
+#include <limits>
+
+#include "autograd/cuda/gemm_at.h"
+#include "autograd/cuda/kernel.cuh"
+
+namespace tapestry::cuda {
+namespace {
+
+template <class T>
+struct BlasType;
+template <>
+struct BlasType<float> {
+  static constexpr cudaDataType_t data = CUDA_R_32F;
+  static constexpr cublasComputeType_t compute = CUBLAS_COMPUTE_32F;
+};
+template <>
+struct BlasType<double> {
+  static constexpr cudaDataType_t data = CUDA_R_64F;
+  static constexpr cublasComputeType_t compute = CUBLAS_COMPUTE_64F;
+};
+
+/// cuBLAS is column-major: it sees each row-major matrix transposed, so C^T = op(B)^T op(A)^T.
+struct BlasProduct {
+  cublasOperation_t op_b, op_a;
+  int n, m, k, ldb, lda, ldc;
+  int count;
+
+  explicit BlasProduct(const Gemm& g)
+      : op_b(g.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N),
+        op_a(g.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N),
+        n(narrow(g.n)),
+        m(narrow(g.m)),
+        k(narrow(g.k)),
+        ldb(narrow(g.row_b())),
+        lda(narrow(g.row_a())),
+        ldc(narrow(g.row_c())),
+        count(narrow(g.batch_size())) {}
+
+ private:
+  static int narrow(int64_t size) {
+    check(size <= std::numeric_limits<int>::max(), Exit::memory, "cuBLAS: a product with a side of ", size,
+          " is too large");
+    return static_cast<int>(size);
+  }
+};
+
+/// The batch axes with more than one product, neighbours joined where they are one regular sequence.
+std::array<Gemm::Batch, 3> joined_axes(const Gemm& g) {
+  std::array<Gemm::Batch, 3> axes{};
+  size_t used = 0;
+  for (const Gemm::Batch& axis : g.batch) {
+    if (axis.count == 1) continue;
+    Gemm::Batch* before = used > 0 ? &axes[used - 1] : nullptr;
+    if (before && before->a == axis.count * axis.a && before->b == axis.count * axis.b &&
+        before->c == axis.count * axis.c) {
+      *before = {before->count * axis.count, axis.a, axis.b, axis.c};
+    } else {
+      axes[used++] = axis;
+    }
+  }
+  return axes;
+}
+
+/// Where the operands of each product lie.
+template <class T>
+struct Pointers {
+  const T** a;
+  const T** b;
+  T** c;
+};
+
+template <class T>
+void fill_pointers(const std::array<Gemm::Batch, 3>& axes, int64_t count, const T* a, const T* b, T* c,
+                   Pointers<T> to) {
+  const Gemm::Batch x = axes[0], y = axes[1], z = axes[2];
+  for_each_index("gemm pointers", count, [=] __device__(int64_t i) {
+    const int64_t iz = i % z.count, iy = i / z.count % y.count, ix = i / z.count / y.count;
+    to.a[i] = a + ix * x.a + iy * y.a + iz * z.a;
+    to.b[i] = b + ix * x.b + iy * y.b + iz * z.b;
+    to.c[i] = c + ix * x.c + iy * y.c + iz * z.c;
+  });
+}
+
+}  // namespace
+
+template <class T>
+void gemm_at(const Gemm& g, int64_t count, const T* const* a, const T* const* b, T* const* c) {
+  if (g.m == 0 || g.n == 0 || count == 0) return;
+  const BlasProduct p(g);
+  const T alpha = static_cast<T>(g.alpha), beta = static_cast<T>(g.beta);
+  check_blas(cublasGemmBatchedEx(blas(), p.op_b, p.op_a, p.n, p.m, p.k, &alpha,
+                                 reinterpret_cast<const void* const*>(b), BlasType<T>::data, p.ldb,
+                                 reinterpret_cast<const void* const*>(a), BlasType<T>::data, p.lda, &beta,
+                                 reinterpret_cast<void* const*>(c), BlasType<T>::data, p.ldc,
+                                 static_cast<int>(count), BlasType<T>::compute, CUBLAS_GEMM_DEFAULT),
+             "cublasGemmBatchedEx");
+}
+
+template <class T>
+void gemm(const Gemm& g, const T* a, const T* b, T* c) {
+  if (g.m == 0 || g.n == 0 || g.batch_size() == 0) return;
+  const auto axes = joined_axes(g);
+  const int64_t count = g.batch_size();
+  if (axes[1].count > 1) {
+    DeviceArray<const T*> to_a(count), to_b(count);
+    DeviceArray<T*> to_c(count);
+    fill_pointers(axes, count, a, b, c, {to_a.data(), to_b.data(), to_c.data()});
+    return gemm_at(g, count, to_a.data(), to_b.data(), to_c.data());
+  }
+  const BlasProduct p(g);
+  const T alpha = static_cast<T>(g.alpha), beta = static_cast<T>(g.beta);
+  check_blas(cublasGemmStridedBatchedEx(blas(), p.op_b, p.op_a, p.n, p.m, p.k, &alpha, b, BlasType<T>::data,
+                                        p.ldb, axes[0].b, a, BlasType<T>::data, p.lda, axes[0].a, &beta, c,
+                                        BlasType<T>::data, p.ldc, axes[0].c, p.count, BlasType<T>::compute,
+                                        CUBLAS_GEMM_DEFAULT),
+             "cublasGemmStridedBatchedEx");
+}
+
+#define INSTANTIATE(T)                                     \
+  template void gemm(const Gemm&, const T*, const T*, T*); \
+  template void gemm_at(const Gemm&, int64_t, const T* const*, const T* const*, T* const*);
+FOR_FLOATS(INSTANTIATE)
+
+}  // namespace tapestry::cuda

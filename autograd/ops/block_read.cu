@@ -1,0 +1,248 @@
+#include "autograd/ops/block_read.h"
+
+#include "autograd/math.h"
+#include "autograd/memory.h"
+#include "autograd/ops/block_tiles.cuh"
+
+namespace tapestry::cuda {
+namespace {
+
+/// What is added to the scores of a query.
+template <class T>
+__device__ T bias_of(const BlockTiles& x, const BlockRead<T>& in, const BlockRow& row) {
+  return in.scores ? in.gain_of(row.bh % x.s.n_head) * in.scores[row.slot] : T(0);
+}
+
+/// p = the numerators exp(S - max S) of each row; the log of their normaliser goes to `lse`, what brings p to
+/// exp(S - lse) to `scale`, both by row of the tiles.
+template <class T>
+void softmax_rows(const BlockTiles& tiles, const BlockRead<T>& in, T* p, T* lse, T* scale) {
+  const BlockTiles x = tiles;
+  const BlockRead<T> from = in;
+  const int64_t n = x.s.chunk;
+  for_each_block("block_read softmax", x.rows(), row_threads(n), 0, [=] __device__(int64_t i) {
+    const BlockRow row(x, i);
+    if (!row.used) return;
+    T* score = p + i * n;
+    const auto keys = x.s.keys(row.token, row.chunk);
+    const auto seen = [=](int64_t j) { return j >= keys.begin && j < keys.end; };
+    const T hidden = -std::numeric_limits<T>::infinity();
+    const T largest = block_reduce_row(
+        n, hidden, [=](int64_t j) { return seen(j) ? score[j] : hidden; }, Max{});
+    const T sum = block_sum<T>(n, [=](int64_t j) {
+      const T e = seen(j) ? fast_exp(score[j] - largest) : T(0);
+      score[j] = e;
+      return e;
+    });
+    if (threadIdx.x != 0) return;
+    lse[i] = largest + std::log(sum) + bias_of(x, from, row);
+    scale[i] = 1 / sum;
+  });
+}
+
+/// The softmax over two disjoint sets of keys from the softmax over each.
+template <class T>
+void merge_rows(const BlockTiles& tiles, const T* tile_o, const T* tile_lse, const T* scale, T* o, T* lse) {
+  const BlockTiles x = tiles;
+  const int64_t d = x.s.head_width;
+  for_each_block("block_read merge", x.rows(), kWarp, 0, [=] __device__(int64_t i) {
+    const BlockRow row(x, i);
+    if (!row.used) return;
+    const T before = lse[row.scalar], largest = before > tile_lse[i] ? before : tile_lse[i];
+    const T total = largest + std::log(fast_exp(before - largest) + fast_exp(tile_lse[i] - largest));
+    const T keep = fast_exp(before - total), add = fast_exp(tile_lse[i] - total) * scale[i];
+    block_for(d, [=](int64_t j) { o[row.vector + j] = keep * o[row.vector + j] + add * tile_o[i * d + j]; });
+    __syncthreads();  // all have read lse
+    if (threadIdx.x == 0) lse[row.scalar] = total;
+  });
+}
+
+/// p = exp(S - lse), dp = p (dp - D): the probabilities and the gradient of the scores, zero in unused rows.
+/// A row's sum is the gradient of its bias.
+template <class T>
+void score_gradient(const BlockTiles& tiles, const BlockRead<T>& in, const BlockReadGradient<T>& grad, T* p,
+                    T* dp, T* dbias) {
+  const BlockTiles x = tiles;
+  const BlockRead<T> from = in;
+  const T *lse = grad.lse, *D = grad.D;
+  const int64_t n = x.s.chunk;
+  for_each_block("block_read gradient", x.rows(), row_threads(n), 0, [=] __device__(int64_t i) {
+    const BlockRow row(x, i);
+    T *score = p + i * n, *dscore = dp + i * n;
+    if (!row.used) {
+      block_for(n, [=](int64_t j) { score[j] = dscore[j] = 0; });
+      return;
+    }
+    const auto keys = x.s.keys(row.token, row.chunk);
+    const T shift = lse[row.scalar] - bias_of(x, from, row), d = D[row.scalar];
+    const T sum = block_sum<T>(n, [=](int64_t j) {
+      const T e = j >= keys.begin && j < keys.end ? fast_exp(score[j] - shift) : T(0);
+      score[j] = e;
+      dscore[j] = e * (dscore[j] - d);
+      return dscore[j];
+    });
+    if (dbias && threadIdx.x == 0) dbias[row.slot] = sum;
+  });
+}
+
+/// x's rows of the queries += from [tiles, kTileRows, d].
+template <class T>
+void scatter_add(const BlockTiles& tiles, const T* from, T* x) {
+  const BlockTiles t = tiles;
+  const int64_t d = t.s.head_width;
+  for_each_index("block_read scatter", t.rows() * d, [=] __device__(int64_t i) {
+    const BlockRow row(t, i / d);
+    if (row.used) x[row.vector + i % d] += from[i];
+  });
+}
+
+/// The chunks' rows of dx += alpha p^T y, summed over the tiles of each chunk in order: a block of threads
+/// for every square of one chunk's dx.
+template <class T>
+void add_to_chunks(const BlockTiles& tiles, double alpha, const T* p, const T* y, T* dx) {
+  constexpr int kSide = 32, kRows = kThreads / kSide;
+  const BlockTiles x = tiles;
+  const int64_t n = x.s.chunk, d = x.s.head_width, down = ceil_div(n, kSide), across = ceil_div(d, kSide);
+  const T factor = static_cast<T>(alpha);
+  for_each_block("block_read chunks", x.heads * x.s.chunks() * down * across, kThreads, 0,
+                 [=] __device__(int64_t block) {
+                   SHARED_ARRAY(T, left, kSide * kSide);
+                   SHARED_ARRAY(T, right, kSide * kSide);
+                   const int64_t row0 = block / across % down * kSide, column0 = block % across * kSide;
+                   const int64_t chunk = block / across / down % x.s.chunks(),
+                                 head = block / across / down / x.s.chunks();
+                   const int64_t column = threadIdx.x % kSide, lane = threadIdx.x / kSide;
+                   T sums[kSide / kRows] = {};
+                   for (int64_t tile = head * x.per_head; tile < (head + 1) * x.per_head; ++tile) {
+                     const BlockTile at = x.tiles[tile];
+                     if (at.chunk != chunk || at.rows == 0) continue;
+                     for (int64_t k0 = 0; k0 < at.rows; k0 += kSide) {
+                       for (int64_t k = lane; k < kSide; k += kRows) {
+                         const int64_t row = tile * kTileRows + k0 + k;
+                         left[k * kSide + column] = row0 + column < n ? p[row * n + row0 + column] : T(0);
+                         right[k * kSide + column] =
+                             column0 + column < d ? y[row * d + column0 + column] : T(0);
+                       }
+                       __syncthreads();
+                       for (int i = 0; i < kSide / kRows; ++i) {
+                         for (int k = 0; k < kSide; ++k)
+                           sums[i] += left[k * kSide + lane + i * kRows] * right[k * kSide + column];
+                       }
+                       __syncthreads();
+                     }
+                   }
+                   T* to = dx + x.s.head_offset(x.first_head + head, x.s.tokens) + chunk * n * x.s.width();
+                   for (int i = 0; i < kSide / kRows; ++i) {
+                     const int64_t row = row0 + lane + i * kRows;
+                     if (row < n && column0 + column < d)
+                       to[row * x.s.width() + column0 + column] += factor * sums[i];
+                   }
+                 });
+}
+
+/// dh += the gradient through bias = gain scale r_t.h_j of the queries of one slot.
+template <class T>
+void add_summary_gradient(const BlockTiles& tiles, const BlockRead<T>& in, const BlockReadGradient<T>& grad,
+                          const T* dbias) {
+  const BlockTiles x = tiles;
+  const BlockRead<T> from = in;
+  const T* r = grad.r;
+  T* dh = grad.dh;
+  const int64_t d = x.s.head_width;
+  for_each_index("block_read summaries", x.heads * x.s.chunks() * d, [=] __device__(int64_t i) {
+    const int64_t bh = x.first_head + i / d / x.s.chunks(), chunk = i / d % x.s.chunks();
+    const int32_t* start = x.start + bh * (x.s.chunks() + 1) + chunk;
+    T sum = 0;
+    for (int32_t at = start[0]; at < start[1]; ++at) {
+      const int64_t token = x.order[at] % x.s.tokens;
+      sum += dbias[(bh * x.s.slots + x.slot) * x.s.tokens + token] *
+             r[x.s.head_offset(bh, x.s.tokens) + token * x.s.width() + i % d];
+    }
+    const T factor = static_cast<T>(x.s.scale) * from.gain_of(bh % x.s.n_head);
+    dh[x.s.head_offset(bh, x.s.chunks()) + chunk * x.s.width() + i % d] += factor * sum;
+  });
+}
+
+/// dr += the same, over all slots of each query.
+template <class T>
+void add_query_gradient(const RetrievalShape& shape, const BlockRead<T>& in, const BlockReadGradient<T>& grad,
+                        const T* dbias) {
+  const RetrievalShape s = shape;
+  const BlockRead<T> from = in;
+  const T* h = grad.h;
+  T* dr = grad.dr;
+  const int64_t d = s.head_width;
+  for_each_index("block_read queries", s.heads() * s.tokens * d, [=] __device__(int64_t i) {
+    const int64_t bh = i / d / s.tokens, t = i / d % s.tokens;
+    T sum = 0;
+    for (int64_t slot = 0; slot < s.slots; ++slot) {
+      const int64_t at = (bh * s.slots + slot) * s.tokens + t;
+      const int32_t chunk = from.chunks[at];
+      if (chunk >= 0) sum += dbias[at] * h[s.head_offset(bh, s.chunks()) + chunk * s.width() + i % d];
+    }
+    const T factor = static_cast<T>(s.scale) * from.gain_of(bh % s.n_head);
+    dr[s.head_offset(bh, s.tokens) + t * s.width() + i % d] += factor * sum;
+  });
+}
+
+/// dgain = the sum of score times dbias by head.
+template <class T>
+void gain_gradient(const RetrievalShape& shape, const BlockRead<T>& in, T* dgain, const T* dbias) {
+  const RetrievalShape s = shape;
+  const BlockRead<T> from = in;
+  const int64_t in_head = s.slots * s.tokens;
+  for_each_block("block_read gain", s.n_head, kMaxThreads, 0, [=] __device__(int64_t head) {
+    const double sum = block_sum<double>(s.batch * in_head, [=](int64_t i) {
+      const int64_t at = (i / in_head * s.n_head + head) * in_head + i % in_head;
+      return from.chunks[at] >= 0 ? double(dbias[at]) * double(from.scores[at]) : 0.0;
+    });
+    if (threadIdx.x == 0) dgain[head] = static_cast<T>(sum);
+  });
+}
+
+}  // namespace
+
+template <class T>
+void block_read_forward(const RetrievalShape& s, const BlockRead<T>& in, T* o, T* lse) {
+  const int64_t d = s.head_width;
+  for_block_tiles(s, in.chunks, 2 * d + s.chunk + 2, [&](const BlockTiles& tiles) {
+    DeviceArray<T> queries(tiles.rows() * d), p(tiles.rows() * s.chunk), values(tiles.rows() * d),
+        tile_lse(tiles.rows()), scale(tiles.rows());
+    gather_rows(tiles, in.q, queries.data());
+    times_chunks<T>(tiles, true, s.scale, queries.data(), in.k, p.data());
+    softmax_rows(tiles, in, p.data(), tile_lse.data(), scale.data());
+    times_chunks<T>(tiles, false, 1, p.data(), in.v, values.data());
+    merge_rows<T>(tiles, values.data(), tile_lse.data(), scale.data(), o, lse);
+  });
+}
+
+template <class T>
+void block_read_backward(const RetrievalShape& s, const BlockRead<T>& in, const BlockReadGradient<T>& grad) {
+  const int64_t d = s.head_width;
+  DeviceArray<T> dbias_array(in.scores ? s.heads() * s.slots * s.tokens : 0);
+  T* dbias = in.scores ? dbias_array.data() : nullptr;
+  for_block_tiles(s, in.chunks, 3 * d + 2 * s.chunk, [&](const BlockTiles& tiles) {
+    DeviceArray<T> queries(tiles.rows() * d), dout(tiles.rows() * d), p(tiles.rows() * s.chunk),
+        dp(tiles.rows() * s.chunk), dq(tiles.rows() * d);
+    gather_rows(tiles, in.q, queries.data());
+    gather_rows(tiles, grad.dout, dout.data());
+    times_chunks<T>(tiles, true, s.scale, queries.data(), in.k, p.data());
+    times_chunks<T>(tiles, true, 1, dout.data(), in.v, dp.data());
+    score_gradient(tiles, in, grad, p.data(), dp.data(), dbias);
+    add_to_chunks<T>(tiles, 1, p.data(), dout.data(), grad.dv);
+    add_to_chunks<T>(tiles, s.scale, dp.data(), queries.data(), grad.dk);
+    times_chunks<T>(tiles, false, s.scale, dp.data(), in.k, dq.data());
+    scatter_add<T>(tiles, dq.data(), grad.dq);
+    if (dbias) add_summary_gradient(tiles, in, grad, dbias);
+  });
+  if (!dbias) return;
+  add_query_gradient(s, in, grad, dbias);
+  if (in.gain) gain_gradient(s, in, grad.dgain, dbias);
+}
+
+#define INSTANTIATE(T)                                                                  \
+  template void block_read_forward(const RetrievalShape&, const BlockRead<T>&, T*, T*); \
+  template void block_read_backward(const RetrievalShape&, const BlockRead<T>&, const BlockReadGradient<T>&);
+FOR_FLOATS(INSTANTIATE)
+
+}  // namespace tapestry::cuda

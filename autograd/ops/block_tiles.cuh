@@ -1,0 +1,133 @@
+#pragma once
+
+#include "autograd/cuda/gemm_at.h"
+#include "autograd/cuda/kernel.cuh"
+#include "autograd/cuda/sort.h"
+#include "autograd/ops/block_read.h"
+
+/// The queries that one slot sends to each chunk, sorted by chunk and cut into tiles of a fixed height, so
+/// that all products with the chunks' keys and values are one batch. How many tiles there are is known on the
+/// device only; those that the sizes allow for at most are computed, the idle ones with zeros.
+namespace tapestry::cuda {
+
+constexpr int64_t kTileRows = 64;
+
+struct BlockTile {
+  int32_t chunk, begin, rows;  // its queries are order[begin] .. order[begin + rows - 1]
+};
+
+/// The tiles of heads [first_head, first_head + heads) of one slot; pointers lie on the device.
+struct BlockTiles {
+  RetrievalShape s;
+  int64_t slot, first_head, heads;
+  int64_t per_head;        // tiles of a head, idle ones included
+  const int32_t* order;    // (head, token) as head * tokens + token, by chunk
+  const int32_t* start;    // of the queries of (head, chunk) in order [heads, chunks + 2]
+  const BlockTile* tiles;  // [heads, per_head]
+
+  int64_t count() const { return heads * per_head; }
+  int64_t rows() const { return count() * kTileRows; }
+};
+
+/// A row of a tile: whether a query is there, and where its numbers lie.
+struct BlockRow {
+  bool used;
+  int64_t bh, token, chunk;
+  int64_t vector, scalar, slot;  // offsets in [B, T, C], [B, H, T] and [B, H, slots, T]
+  __device__ BlockRow(const BlockTiles& x, int64_t row) {
+    const int64_t tile = row / kTileRows, in_tile = row % kTileRows;
+    const BlockTile at = x.tiles[tile];
+    used = in_tile < at.rows;
+    bh = x.first_head + tile / x.per_head;
+    chunk = at.chunk;
+    token = used ? x.order[at.begin + in_tile] % x.s.tokens : 0;
+    vector = x.s.head_offset(bh, x.s.tokens) + token * x.s.width();
+    scalar = bh * x.s.tokens + token;
+    slot = (bh * x.s.slots + x.slot) * x.s.tokens + token;
+  }
+};
+
+/// order and start of one slot, from its chunks: what no chunk gets comes last.
+inline void sort_queries(const RetrievalShape& shape, const int32_t* chunks, int64_t slot, int32_t* order,
+                         int32_t* start) {
+  const RetrievalShape s = shape;
+  const int64_t count = s.heads() * s.tokens, keys_a_head = s.chunks() + 1;
+  DeviceArray<int32_t> keys_array(count);
+  int32_t* keys = keys_array.data();
+  for_each_index("block_read keys", count, [=] __device__(int64_t i) {
+    const int64_t bh = i / s.tokens;
+    const int32_t chunk = chunks[(bh * s.slots + slot) * s.tokens + i % s.tokens];
+    keys[i] = static_cast<int32_t>(bh * keys_a_head + (chunk < 0 ? s.chunks() : chunk));
+  });
+  sort_places(keys, count, s.heads() * keys_a_head, order, start);
+}
+
+/// Cuts the queries of each chunk into tiles.
+inline void cut_tiles(const BlockTiles& tiles, BlockTile* to) {
+  const BlockTiles x = tiles;
+  for_each_index("block_read tiles", x.heads, [=] __device__(int64_t head) {
+    const int32_t* start = x.start + (x.first_head + head) * (x.s.chunks() + 1);
+    BlockTile* tile = to + head * x.per_head;
+    int64_t used = 0;
+    for (int64_t j = 0; j < x.s.chunks(); ++j) {
+      for (int32_t begin = start[j]; begin < start[j + 1]; begin += kTileRows) {
+        const int32_t rows = start[j + 1] - begin;
+        tile[used++] = {static_cast<int32_t>(j), begin,
+                        rows < kTileRows ? rows : static_cast<int32_t>(kTileRows)};
+      }
+    }
+    for (; used < x.per_head; ++used) tile[used] = {0, 0, 0};
+  });
+}
+
+/// to [tiles, kTileRows, d] = the queries' rows of x, zeros in unused rows.
+template <class T>
+void gather_rows(const BlockTiles& tiles, const T* x, T* to) {
+  const BlockTiles t = tiles;
+  const int64_t d = t.s.head_width;
+  for_each_index("block_read gather", t.rows() * d, [=] __device__(int64_t i) {
+    const BlockRow row(t, i / d);
+    to[i] = row.used ? x[row.vector + i % d] : T(0);
+  });
+}
+
+/// y = alpha x op(the chunk's rows of `of`) for every tile: op transposes where x has d columns, and y chunk.
+template <class T>
+void times_chunks(const BlockTiles& tiles, bool transpose, double alpha, const T* x, const T* of, T* y) {
+  const BlockTiles t = tiles;
+  const int64_t d = t.s.head_width, in = transpose ? d : t.s.chunk, out = transpose ? t.s.chunk : d;
+  DeviceArray<const T*> a_array(t.count()), b_array(t.count());
+  DeviceArray<T*> c_array(t.count());
+  const T **a = a_array.data(), **b = b_array.data();
+  T** c = c_array.data();
+  for_each_index("block_read pointers", t.count(), [=] __device__(int64_t i) {
+    const int64_t bh = t.first_head + i / t.per_head;
+    a[i] = x + i * kTileRows * in;
+    b[i] = of + t.s.head_offset(bh, t.s.tokens) + t.tiles[i].chunk * t.s.chunk * t.s.width();
+    c[i] = y + i * kTileRows * out;
+  });
+  gemm_at({.m = kTileRows, .n = out, .k = in, .transpose_b = transpose, .alpha = alpha, .ldb = t.s.width()},
+          t.count(), a, b, c);
+}
+
+/// Calls `work(tiles)` slot after slot for groups of heads whose tiles need at most `most` numbers together,
+/// where a row of a tile needs `row_size`.
+template <class Work>
+void for_block_tiles(const RetrievalShape& s, const int32_t* chunks, int64_t row_size, const Work& work,
+                     int64_t most = int64_t{128} << 20) {
+  const int64_t per_head = ceil_div(s.tokens, kTileRows) + s.chunks();
+  const int64_t together = std::clamp<int64_t>(most / (per_head * kTileRows * row_size), 1, s.heads());
+  DeviceArray<int32_t> order(s.heads() * s.tokens), start(s.heads() * (s.chunks() + 1) + 1);
+  DeviceArray<BlockTile> table(together * per_head);
+  for (int64_t slot = 0; slot < s.slots; ++slot) {
+    sort_queries(s, chunks, slot, order.data(), start.data());
+    for (int64_t first = 0; first < s.heads(); first += together) {
+      const BlockTiles tiles{s,        slot,         first,        std::min(together, s.heads() - first),
+                             per_head, order.data(), start.data(), table.data()};
+      cut_tiles(tiles, table.data());
+      work(tiles);
+    }
+  }
+}
+
+}  // namespace tapestry::cuda

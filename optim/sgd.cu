@@ -1,0 +1,21 @@
+#include "optim/sgd.h"
+
+#include "optim/pieces.cuh"
+
+namespace tapestry::cuda {
+
+template <class T>
+void sgd_update(const SgdBlock<T>* blocks, size_t count) {
+  for_elements("sgd_update", blocks, count, [] __device__(const SgdBlock<T>& block, int64_t i) {
+    if (block.buffer) {
+      block.element(block.p[i], block.g[i], block.buffer[i]);
+    } else {
+      block.element(block.p[i], block.g[i]);
+    }
+  });
+}
+
+#define INSTANTIATE(T) template void sgd_update(const SgdBlock<T>*, size_t);
+FOR_FLOATS(INSTANTIATE)
+
+}  // namespace tapestry::cuda

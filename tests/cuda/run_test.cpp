@@ -1,0 +1,203 @@
+#include <gmock/gmock.h>
+
+#include <cmath>
+
+#include "autograd/tape.h"
+#include "base/program.h"
+#include "eval/commands.h"
+#include "layers/attention/attention.h"
+#include "layers/language_model.h"
+#include "tests/support/byte_token_file.h"
+#include "tests/support/needs_cuda.h"
+#include "tests/support/op_case.h"
+#include "tests/support/same_run.h"
+#include "train/checkpoint.h"
+#include "train/commands.h"
+
+namespace tapestry::test {
+namespace {
+
+class CudaModel : public testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override {
+    if (cuda_devices() == 0)
+      GTEST_SKIP() << "gpu: " << (built_with_cuda() ? "no device" : "built without CUDA");
+  }
+};
+
+struct Step {
+  double loss;
+  std::vector<std::vector<double>> gradients;
+};
+
+/// Loss and gradients of a small model with this attention; the weights depend on the seed only.
+Step step_on(Device device, const std::string& attention) {
+  const ModelOptions options{
+      .attention = {attention}, .n_layer = 2, .n_head = 2, .n_embd = 8, .n_ctx = 40, .vocab_size = 23};
+  Config config;
+  for (const char* key :
+       {"bsbr.chunk", "linear.chunk", "delta_net.chunk", "gau.chunk", "sliding_window.window"})
+    config.set(key, "8", "test");
+  const LanguageModel model(options, config, {.device = device, .seed = 3});
+  std::vector<int32_t> tokens(2 * 37);
+  for (size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<int32_t>(i * i % 23);
+  const Tensor inputs = Tensor::from(tokens, {2, 37});
+  Tape tape;
+  const Tensor loss = model.loss(inputs, inputs);
+  tape.backward(loss);
+  Step step{loss.item(), {}};
+  for (const NamedParameter& named : model.parameters())
+    step.gradients.push_back(named.parameter.has_gradient() ? named.parameter.gradient().values<double>()
+                                                            : std::vector<double>());
+  return step;
+}
+
+TEST_P(CudaModel, HasTheLossAndGradientsOfTheCpu) {
+  const Step on_cpu = step_on(Device::cpu(), GetParam()), on_cuda = step_on(Device::cuda(), GetParam());
+  EXPECT_NEAR(on_cuda.loss, on_cpu.loss, 1e-4 * on_cpu.loss);
+  ASSERT_EQ(on_cuda.gradients.size(), on_cpu.gradients.size());
+  for (size_t i = 0; i < on_cpu.gradients.size(); ++i)
+    EXPECT_LE(difference(on_cuda.gradients[i], on_cpu.gradients[i]), 1e-4) << i;
+}
+
+std::vector<std::string> attention_names() {
+  std::vector<std::string> names;
+  for (const AttentionKind& kind : attention_kinds()) names.push_back(kind.name);
+  return names;
+}
+INSTANTIATE_TEST_SUITE_P(Attention, CudaModel, testing::ValuesIn(attention_names()),
+                         [](const auto& info) { return info.param; });
+
+/// The program's verbs, run in this process.
+class CudaRun : public NeedsCuda {
+ protected:
+  void SetUp() override {
+    NeedsCuda::SetUp();
+    std::string text;
+    for (int i = 0; i < 60; ++i) text += "the cat sat on mat number " + std::to_string(i * i) + ". ";
+    write_byte_token_file(folder_ / "tokens.h5", text);
+  }
+
+  int run(const std::vector<std::string>& words) {
+    return dispatch(words, {train_command(), eval_command(), generate_command()});
+  }
+  int train(const std::string& out, const std::string& device, int steps, bool resume = false) {
+    std::vector<std::string> words = {"train", "--run.device", device, "--train.out", folder_ / out};
+    for (const char* word : {"--model.attention",
+                             "bsbr,standard",
+                             "--model.n_layer",
+                             "2",
+                             "--model.n_head",
+                             "2",
+                             "--model.n_embd",
+                             "16",
+                             "--model.dropout",
+                             "0.1",
+                             "--bsbr.chunk",
+                             "8",
+                             "--data.seq_len",
+                             "20",
+                             "--train.batch_size",
+                             "2",
+                             "--train.grad_accum",
+                             "2",
+                             "--train.log_every",
+                             "1",
+                             "--train.eval_every",
+                             "2",
+                             "--train.eval_tokens",
+                             "60",
+                             "--train.checkpoint_every",
+                             "0",
+                             "--optim.learning_rate",
+                             "1e-3",
+                             "--optim.schedule",
+                             "constant"})
+      words.push_back(word);
+    words.insert(words.end(),
+                 {"--data.tokens", folder_ / "tokens.h5", "--train.max_steps", std::to_string(steps)});
+    if (resume) words.push_back("--resume");
+    return run(words);
+  }
+  std::vector<double> losses(const std::string& out) {
+    std::vector<double> losses;
+    for (const LogRow& row : Checkpoint(folder_ / (out + "/last.h5")).state().history) {
+      if (!std::isnan(row.train_loss)) losses.push_back(row.train_loss);
+      if (!std::isnan(row.valid_loss)) losses.push_back(row.valid_loss);
+    }
+    return losses;
+  }
+  std::map<std::string, std::vector<float>> weights(const std::string& out) {
+    return floats(Hdf5File::open(folder_ / (out + "/last.h5")), "model");
+  }
+  void expect_like(const std::string& out, const std::string& expected) {
+    const std::vector<double> a = losses(out), b = losses(expected);
+    ASSERT_EQ(a.size(), b.size());
+    EXPECT_GT(b.size(), 4u);
+    for (size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], b[i], 1e-3) << i;
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(CudaRun, TrainsAsTheCpuDoes) {
+  ASSERT_EQ(train("cpu", "cpu", 4), 0);
+  ASSERT_EQ(train("cuda", "cuda", 4), 0);
+  expect_like("cuda", "cpu");
+  // Parameters start with the same bits on both.
+  ASSERT_EQ(train("cpu0", "cpu", 0), 0);
+  ASSERT_EQ(train("cuda0", "cuda", 0), 0);
+  EXPECT_EQ(weights("cuda0"), weights("cpu0"));
+}
+
+TEST_F(CudaRun, ResumesOnTheOtherDevice) {
+  ASSERT_EQ(train("whole", "cpu", 4), 0);
+  ASSERT_EQ(train("to_cuda", "cpu", 2), 0);
+  ASSERT_EQ(train("to_cuda", "cuda", 4, true), 0);
+  expect_like("to_cuda", "whole");
+  ASSERT_EQ(train("to_cpu", "cuda", 2), 0);
+  ASSERT_EQ(train("to_cpu", "cpu", 4, true), 0);
+  expect_like("to_cpu", "whole");
+}
+
+TEST_F(CudaRun, SplitAndResumedIsTheUndisturbedRunBitForBit) {
+  ASSERT_EQ(train("whole", "cuda", 4), 0);
+  ASSERT_EQ(train("split", "cuda", 2), 0);
+  ASSERT_EQ(train("split", "cuda", 4, true), 0);
+  EXPECT_EQ(weights("split"), weights("whole"));
+}
+
+TEST_F(CudaRun, CheckpointsKeepTheBitsAndEvaluateAlike) {
+  ASSERT_EQ(train("run", "cuda", 2), 0);
+  const std::string path = folder_ / "run/last.h5";
+  const LoadedModel on_cpu = load_model(path), on_cuda = load_model(path, Device::cuda());
+  const auto a = on_cpu.model->parameters(), b = on_cuda.model->parameters();
+  for (size_t i = 0; i < a.size(); ++i)
+    ASSERT_EQ(b[i].parameter.value().values<float>(), a[i].parameter.value().values<float>()) << a[i].name;
+  for (const char* device : {"cpu", "cuda"}) {
+    ASSERT_EQ(run({"eval", "--checkpoint", path, "--tokens", folder_ / "tokens.h5", "--max-tokens", "50",
+                   "--json", folder_ / (std::string(device) + ".json"), "--run.device", device}),
+              0);
+  }
+  const auto perplexity = [&](const std::string& file) {
+    const std::string text = read_text(folder_ / file);
+    const size_t at = text.find(':', text.find("\"perplexity\""));
+    return std::stod(text.substr(at + 1));
+  };
+  EXPECT_NEAR(perplexity("cuda.json"), perplexity("cpu.json"), 1e-3 * perplexity("cpu.json"));
+}
+
+TEST_F(CudaRun, GeneratesTheSameText) {
+  ASSERT_EQ(train("run", "cuda", 2), 0);
+  const auto generated = [&](const std::string& device) {
+    testing::internal::CaptureStdout();
+    EXPECT_EQ(run({"generate", "--checkpoint", folder_ / "run/last.h5", "--prompt", "the cat", "--length",
+                   "6", "--temperature", "0", "--run.device", device}),
+              0);
+    return testing::internal::GetCapturedStdout();
+  };
+  EXPECT_EQ(generated("cuda"), generated("cpu"));
+}
+
+}  // namespace
+}  // namespace tapestry::test
