@@ -22,6 +22,10 @@ if(TAPESTRY_WITH_CUDA)
     set(CMAKE_CUDA_COMPILER ${CUDAToolkit_NVCC_EXECUTABLE})
   endif()
   enable_language(CUDA)
+  if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know that nvcc has C++20
+    set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+    set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+  endif()
   if(TAPESTRY_CCACHE)
     set(CMAKE_CUDA_COMPILER_LAUNCHER ${TAPESTRY_CCACHE})
   endif()
@@ -33,11 +37,9 @@ else()
   message(STATUS "No CUDA kernels (TAPESTRY_CUDA=${TAPESTRY_CUDA}): the program runs on the CPU")
 endif()
 
-# -std: CMake 3.25 does not know that nvcc 13 has C++20.
 function(tapestry_use_cuda target)
   target_compile_definitions(${target} PUBLIC TAPESTRY_CUDA)
   target_compile_options(${target} PRIVATE
-    $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20 --expt-relaxed-constexpr --extended-lambda
-                                -Xcompiler=-Wall,-Wextra>)
+    $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr --extended-lambda -Xcompiler=-Wall,-Wextra,-fopenmp>)
   target_link_libraries(${target} PRIVATE CUDA::cudart_static CUDA::cublas)
 endfunction()

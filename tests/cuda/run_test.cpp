@@ -26,6 +26,7 @@ class CudaModel : public testing::TestWithParam<std::string> {
 };
 
 struct Step {
+  std::vector<std::vector<float>> start;  // the weights
   double loss;
   std::vector<std::vector<double>> gradients;
 };
@@ -45,15 +46,18 @@ Step step_on(Device device, const std::string& attention) {
   Tape tape;
   const Tensor loss = model.loss(inputs, inputs);
   tape.backward(loss);
-  Step step{loss.item(), {}};
-  for (const NamedParameter& named : model.parameters())
+  Step step{{}, loss.item(), {}};
+  for (const NamedParameter& named : model.parameters()) {
+    step.start.push_back(named.parameter.value().values<float>());
     step.gradients.push_back(named.parameter.has_gradient() ? named.parameter.gradient().values<double>()
                                                             : std::vector<double>());
+  }
   return step;
 }
 
 TEST_P(CudaModel, HasTheLossAndGradientsOfTheCpu) {
   const Step on_cpu = step_on(Device::cpu(), GetParam()), on_cuda = step_on(Device::cuda(), GetParam());
+  EXPECT_EQ(on_cuda.start, on_cpu.start);
   EXPECT_NEAR(on_cuda.loss, on_cpu.loss, 1e-4 * on_cpu.loss);
   ASSERT_EQ(on_cuda.gradients.size(), on_cpu.gradients.size());
   for (size_t i = 0; i < on_cpu.gradients.size(); ++i)
@@ -90,23 +94,23 @@ class CudaRun : public NeedsCuda {
                              "--model.n_head",
                              "2",
                              "--model.n_embd",
-                             "16",
+                             "8",
                              "--model.dropout",
                              "0.1",
                              "--bsbr.chunk",
-                             "8",
+                             "4",
                              "--data.seq_len",
-                             "20",
+                             "12",
                              "--train.batch_size",
                              "2",
                              "--train.grad_accum",
-                             "2",
+                             "1",
                              "--train.log_every",
                              "1",
                              "--train.eval_every",
                              "2",
                              "--train.eval_tokens",
-                             "60",
+                             "24",
                              "--train.checkpoint_every",
                              "0",
                              "--optim.learning_rate",
@@ -144,10 +148,6 @@ TEST_F(CudaRun, TrainsAsTheCpuDoes) {
   ASSERT_EQ(train("cpu", "cpu", 4), 0);
   ASSERT_EQ(train("cuda", "cuda", 4), 0);
   expect_like("cuda", "cpu");
-  // Parameters start with the same bits on both.
-  ASSERT_EQ(train("cpu0", "cpu", 0), 0);
-  ASSERT_EQ(train("cuda0", "cuda", 0), 0);
-  EXPECT_EQ(weights("cuda0"), weights("cpu0"));
 }
 
 TEST_F(CudaRun, ResumesOnTheOtherDevice) {
@@ -175,7 +175,7 @@ TEST_F(CudaRun, CheckpointsKeepTheBitsAndEvaluateAlike) {
   for (size_t i = 0; i < a.size(); ++i)
     ASSERT_EQ(b[i].parameter.value().values<float>(), a[i].parameter.value().values<float>()) << a[i].name;
   for (const char* device : {"cpu", "cuda"}) {
-    ASSERT_EQ(run({"eval", "--checkpoint", path, "--tokens", folder_ / "tokens.h5", "--max-tokens", "50",
+    ASSERT_EQ(run({"eval", "--checkpoint", path, "--tokens", folder_ / "tokens.h5", "--max-tokens", "24",
                    "--json", folder_ / (std::string(device) + ".json"), "--run.device", device}),
               0);
   }
@@ -192,7 +192,7 @@ TEST_F(CudaRun, GeneratesTheSameText) {
   const auto generated = [&](const std::string& device) {
     testing::internal::CaptureStdout();
     EXPECT_EQ(run({"generate", "--checkpoint", folder_ / "run/last.h5", "--prompt", "the cat", "--length",
-                   "6", "--temperature", "0", "--run.device", device}),
+                   "3", "--temperature", "0", "--run.device", device}),
               0);
     return testing::internal::GetCapturedStdout();
   };
