@@ -20,7 +20,7 @@ Tensor answer_rows(const Tensor& hidden, const std::vector<Example>& examples) {
       rows.insert(rows.end(), first, first + answer.length * width);
     }
   }
-  return Tensor::from(rows, {std::ssize(rows) / width, width});
+  return Tensor::from(rows, {std::ssize(rows) / width, width}).to(hidden.device());
 }
 
 void score_token(std::span<const float> logits, int32_t target, ScoredAnswer& answer) {

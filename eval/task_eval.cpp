@@ -7,6 +7,7 @@
 #include "eval/keys_read.h"
 #include "eval/task_accuracy.h"
 #include "train/checkpoint.h"
+#include "train/run_device.h"
 
 namespace tapestry {
 namespace {
@@ -53,7 +54,7 @@ const OptionTable<TaskEvalOptions>& task_eval_options() {
 
 Exit eval_task(const Config& given, const EvalSubject& subject, const ReportOptions& report_to) {
   const auto options = given.get(task_eval_options());
-  const LoadedModel loaded = load_model(subject.checkpoint);
+  const LoadedModel loaded = load_model(subject.checkpoint, run_device(given.get(run_options())));
   const Config config = task_config(given, loaded.config);
   const auto trained = config.get(data_options());
   const std::string name = options.task.empty() ? trained.task : options.task;
