@@ -21,6 +21,7 @@ struct Tile {
   const int32_t* tokens;
   int64_t rows;
 
+  int64_t height() const { return s.tile_rows(kRows); }
   int64_t row_of(int64_t i) const { return s.head_offset(bh, s.tokens) + tokens[i] * s.width(); }
   int64_t chunk_offset() const { return s.head_offset(bh, s.tokens) + j * s.chunk * s.width(); }
   int64_t slot_of(int64_t i) const { return (bh * s.slots + slot) * s.tokens + tokens[i]; }
@@ -44,20 +45,24 @@ struct Tile {
   }
   /// y [kRows, chunk] = alpha x (the chunk's rows of keys)^T
   void times_keys(double alpha, const std::vector<T>& x, const T* keys, std::vector<T>& y) const {
-    gemm<T>(
-        {.m = kRows, .n = s.chunk, .k = s.head_width, .transpose_b = true, .alpha = alpha, .ldb = s.width()},
-        x.data(), keys + chunk_offset(), y.data());
+    gemm<T>({.m = height(),
+             .n = s.chunk,
+             .k = s.head_width,
+             .transpose_b = true,
+             .alpha = alpha,
+             .ldb = s.width()},
+            x.data(), keys + chunk_offset(), y.data());
   }
   /// y [kRows, d] = alpha p (the chunk's rows of values)
   void times_values(double alpha, const std::vector<T>& p, const T* values, std::vector<T>& y) const {
-    gemm<T>({.m = kRows, .n = s.head_width, .k = s.chunk, .alpha = alpha, .ldb = s.width()}, p.data(),
+    gemm<T>({.m = height(), .n = s.head_width, .k = s.chunk, .alpha = alpha, .ldb = s.width()}, p.data(),
             values + chunk_offset(), y.data());
   }
   /// The chunk's rows of dx += alpha p^T y.
   void add_to_chunk(double alpha, const std::vector<T>& p, const std::vector<T>& y, T* dx) const {
     gemm<T>({.m = s.chunk,
              .n = s.head_width,
-             .k = kRows,
+             .k = height(),
              .transpose_a = true,
              .alpha = alpha,
              .beta = 1,

@@ -8,13 +8,8 @@
 namespace tapestry::cpu {
 namespace {
 
-/// Scores are taken for so many tokens at once, also at the end of the sequence, where rows of zeros fill up:
-/// a product may round differently with another number of rows, and the choice must not depend on what
-/// follows.
+/// Scores are taken for so many tokens at once, also at the end of the sequence, where rows of zeros fill up.
 constexpr int64_t kTokens = 64;
-
-/// A single token has nothing after it.
-int64_t tile_height(const RetrievalShape& s) { return s.tokens == 1 ? 1 : kTokens; }
 
 /// The `slots` best candidates of one token, best first.
 template <class T>
@@ -66,10 +61,10 @@ void choose(const T* scores, RetrievalShape::Range range, Best<T>& best) {
   }
 }
 
-/// scores [tile_height, columns] of the tokens from `first` on against all chunks up to `columns`.
+/// scores [tile_rows, columns] of the tokens from `first` on against all chunks up to `columns`.
 template <class T>
 void score_tile(const RetrievalShape& s, const T* r, const T* h, int64_t first, int64_t columns, T* scores) {
-  const int64_t height = tile_height(s), count = std::min(height, s.tokens - first);
+  const int64_t height = s.tile_rows(kTokens), count = std::min(height, s.tokens - first);
   std::vector<T> rows(height * s.head_width);
   for (int64_t i = 0; i < count; ++i) {
     std::copy_n(r + (first + i) * s.width(), s.head_width, &rows[i * s.head_width]);
@@ -89,7 +84,7 @@ void select_chunks(const RetrievalShape& s, const T* r, const T* h, int32_t* chu
     const int64_t first = (tiles - 1 - job / s.heads()) * kTokens;  // the late ones are the long ones
     const int64_t end = std::min(first + kTokens, s.tokens);
     const int64_t columns = s.candidates(end - 1).end;
-    std::vector<T> tile(tile_height(s) * columns);
+    std::vector<T> tile(s.tile_rows(kTokens) * columns);
     score_tile(s, r + s.head_offset(bh, s.tokens), h + s.head_offset(bh, s.chunks()), first, columns,
                tile.data());
     Best<T> best(s.slots);

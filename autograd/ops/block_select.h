@@ -23,6 +23,9 @@ struct RetrievalShape {
     int64_t begin, end;
   };
 
+  /// Tiles of queries are filled up to `usual` rows, since a product may round differently with another
+  /// number of rows, and no bit may depend on what follows. Nothing follows a single token.
+  constexpr int64_t tile_rows(int64_t usual) const { return tokens == 1 ? 1 : usual; }
   constexpr int64_t width() const { return n_head * head_width; }
   constexpr int64_t heads() const { return batch * n_head; }
   constexpr int64_t chunks() const { return finished_chunks(past + tokens, chunk); }

@@ -6,6 +6,11 @@
 #include "autograd/ops/take_rows.h"
 
 namespace tapestry {
+namespace {
+
+constexpr int64_t kSpareRows = 128;  // may stay free, however few are kept
+
+}  // namespace
 
 KeptRows keep_all(int64_t position) { return {0, 0, position}; }
 
@@ -36,16 +41,18 @@ StateRows::StateRows(std::string name, int64_t width, Keep keep, const ModuleCon
 void StateRows::append(const Tensor& rows) {
   const int64_t count = rows.shape().rows();
   require(rows.dim(-1) == width_, "state '", name_, "' has rows of ", width_, " numbers, got ", rows.shape());
-  if (kept_.end - gap_ + count > data_.dim(0)) make_room(count);
+  if (kept_.end - gap_ + count > data_.dim(0)) make_room(kept_.count() + count);
   copy_rows(rows, 0, data_, kept_.end - gap_, count);
   kept_.end += count;
 }
 
-void StateRows::make_room(int64_t rows) {
-  const int64_t needed = kept_.count() + rows;
+void StateRows::make_room(int64_t needed) {
   // Moving what is kept is paid for by the rows that go: a quarter of it at least, or the room grows.
   const bool enough = needed + needed / 4 <= data_.dim(0);
-  const int64_t room = enough ? data_.dim(0) : std::max(needed, needed + needed / 2);
+  move_to(enough ? data_.dim(0) : needed + needed / 2);
+}
+
+void StateRows::move_to(int64_t room) {
   Tensor data = Tensor::empty({room, width_}, data_.dtype(), data_.device());
   copy_rows(data_, 0, data, 0, kept_.pinned);
   copy_rows(data_, kept_.begin - gap_, data, kept_.pinned, kept_.end - kept_.begin);
@@ -58,6 +65,8 @@ void StateRows::settle(int64_t position) {
   require(kept.end == kept_.end, "state '", name_, "' has ", kept_.end, " rows after ", position,
           " tokens, not ", kept.end);
   kept_ = kept;
+  // After a long piece most of the room may be free for good.
+  if (data_.dim(0) > 2 * (kept_.count() + kSpareRows)) move_to(kept_.count() + kept_.count() / 2);
 }
 
 Tensor StateRows::rows(int64_t begin, int64_t end) const {

@@ -29,7 +29,8 @@ Keep keep_last(int64_t tokens);
 Keep keep_unfinished(int64_t chunk);
 
 /// Numbers that a state keeps: rows of one width in the order of the sequence. Room grows by half, so that a
-/// row costs the same however many there are, and rows that are no longer kept make room for new ones.
+/// row costs the same however many there are, and rows that are no longer kept make room for new ones; what a
+/// long piece took is given back.
 class StateRows {
  public:
   StateRows(std::string name, int64_t width, Keep keep, const ModuleContext& context);
@@ -61,7 +62,9 @@ class StateRows {
   int64_t held_bytes() const { return data_.bytes(); }
 
  private:
-  void make_room(int64_t rows);
+  void make_room(int64_t needed);
+  /// Puts what is kept into memory of its own for `room` rows.
+  void move_to(int64_t room);
 
   std::string name_;
   int64_t width_;

@@ -148,6 +148,15 @@ TEST_P(AttentionDecoding, MemoryStaysCloseToWhatIsKept) {
   }
 }
 
+TEST_P(AttentionDecoding, MemoryOfALongPieceIsGivenBack) {
+  make(DType::float32);
+  AttentionState state = layer_->begin_state();
+  extend(input(1, 2000), state);
+  int64_t spare = 0;
+  for (const StateRows& part : state.parts()) spare += 256 * part.width() * 4;
+  EXPECT_LE(state.held_bytes(), 2 * state.used_bytes() + spare);
+}
+
 INSTANTIATE_TEST_SUITE_P(Attention, AttentionDecoding, testing::ValuesIn(variants()),
                          [](const auto& info) { return info.param.id(); });
 
