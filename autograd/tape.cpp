@@ -45,9 +45,9 @@ bool Tape::reaches(const Tensor& input) const {
   return input.gradient_ || (input.node_ >= 0 && input.tape_ == id_);
 }
 
-bool Tape::needs_gradient(const Tensor& input) {
-  return innermost && !innermost->paused_ && innermost->reaches(input);
-}
+bool Tape::recording() { return innermost && !innermost->paused_; }
+
+bool Tape::needs_gradient(const Tensor& input) { return recording() && innermost->reaches(input); }
 
 bool Tape::any_needs_gradient(std::initializer_list<Tensor> inputs) {
   return std::any_of(inputs.begin(), inputs.end(), [](const Tensor& input) { return needs_gradient(input); });
@@ -100,15 +100,17 @@ void Tape::backward(const Tensor& output, double scale) {
   backward(output, Tensor::full(output.shape(), scale, output.dtype(), output.device()));
 }
 
-void Tape::backward(const Tensor& output, const Tensor& seed) {
+void Tape::backward(Tensor output, Tensor seed) {
   require(output.tape_ == id_ && output.node_ >= 0, "backward from a tensor that this tape has not recorded");
   require(seed.size() == output.size() && seed.dtype() == output.dtype(), "the gradient to start from is ",
           name_of(seed.dtype()), seed.shape(), ", the output ", name_of(output.dtype()), output.shape());
   Pause pause;  // backward lambdas may call ops; those are not recorded
-  Gradient& start = nodes_[output.node_].gradient;
+  const int64_t last = output.node_;
+  Gradient& start = nodes_[last].gradient;
   start.value = seed.reshape(start.shape);
   start.written = true;
-  for (int64_t i = output.node_; i >= 0; --i) {
+  output = seed = {};
+  for (int64_t i = last; i >= 0; --i) {
     Node& node = nodes_[i];
     if (!node.backward) continue;
     if (node.gradient.written) {
@@ -157,6 +159,11 @@ const Tensor& BackwardStep::saved(size_t i) const {
   require(!saved.tensor.defined() || saved.tensor.storage()->version() == saved.version, "a tensor that ",
           node_.op, " saved for its gradient was changed in place before backward");
   return saved.tensor;
+}
+
+Tensor BackwardStep::take_saved(size_t i) {
+  saved(i);
+  return std::exchange(node_.saved[i].tensor, {});
 }
 
 bool BackwardStep::needs(size_t i) const { return tape_.reaches(node_.inputs.at(i)); }

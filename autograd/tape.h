@@ -4,6 +4,7 @@
 #include <initializer_list>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "autograd/tensor.h"
@@ -43,6 +44,8 @@ class Tape {
 
   /// The innermost tape alive in this thread, or nullptr.
   static Tape* current();
+  /// Whether there is one that is not paused, so that ops record whose inputs need gradients.
+  static bool recording();
   /// Whether an op with this input has to record now.
   static bool needs_gradient(const Tensor& input);
 
@@ -52,7 +55,8 @@ class Tape {
 
   /// Runs backwards from `output`. Its gradient is `seed` (a scalar's: `scale`). Steps are freed as they run.
   void backward(const Tensor& output, double scale = 1);
-  void backward(const Tensor& output, const Tensor& seed);
+  /// Moved in, neither is held longer than it is needed.
+  void backward(Tensor output, Tensor seed);
 
   std::vector<TapeEntry> report() const;
   int64_t saved_bytes() const;
@@ -114,8 +118,12 @@ class BackwardStep {
  public:
   /// Gradient of the output, in the output's shape.
   const Tensor& gradient() const { return node_.gradient.value; }
+  /// The same, given up by the tape: freed when its last holder lets go, though the step goes on.
+  Tensor take_gradient() { return std::exchange(node_.gradient.value, {}); }
   /// Saved tensor `i`; an error if it was changed since it was saved.
   const Tensor& saved(size_t i) const;
+  /// The same, given up by the tape.
+  Tensor take_saved(size_t i);
   /// Whether input `i` (in the order of `record`) wants a gradient.
   bool needs(size_t i) const;
   /// Where to write the gradient of input `i`. Finish writing before asking for another input's.

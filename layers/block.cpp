@@ -1,14 +1,35 @@
 #include "layers/block.h"
 
+#include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "autograd/ops/binary.h"
 #include "autograd/ops/dropout.h"
+#include "autograd/ops/take_rows.h"
 
 namespace tapestry {
 namespace {
 
 constexpr double kInitStd = 0.02;
+/// Tokens that the feed-forward part takes at a time where it does not have to take all: enough for products
+/// at the full rate.
+constexpr int64_t kRowsAtOnce = 4096;
+
+/// x [..., C] as rows, `count` of them from `first` on.
+Tensor rows_of(const Tensor& x, int64_t first, int64_t count) {
+  const int64_t rows = x.shape().rows();
+  const Tensor all = x.detach().reshape({rows, x.dim(-1)});
+  return count == rows ? all : take_rows(all, first, 1, count);
+}
+
+/// x [..., C], zero there, takes `rows` [n, C] from its row `first` on.
+void put_rows(const Tensor& rows, int64_t first, Tensor& x) {
+  const RowSelection at{1, x.shape().rows(), x.dim(-1), first, 1, rows.dim(0)};
+  for_float(x.dtype(), [&]<class T>(T) {
+    LAUNCH(x.device(), take_rows_backward<T>(at, rows.data<T>(), x.mutable_data<T>(), true));
+  });
+}
 
 /// GPT-2 scales what is added to the residual stream by the number of additions.
 double residual_init_std(const ModelOptions& options) { return kInitStd / std::sqrt(2.0 * options.n_layer); }
@@ -35,8 +56,39 @@ Block::Block(Module& parent, const ModelOptions& options, const Config& config, 
       dropout_(options.dropout) {}
 
 Tensor Block::operator()(const Tensor& x) const {
-  const Tensor y = add(x, dropout((*attention_)(norm_1_(x)), dropout_));
-  return add(y, dropout(mlp_(norm_2_(y)), dropout_));
+  return Tape::recording() ? feed_forward(attend(x)) : feed_forward_by_rows(attend(x));
+}
+
+Tensor Block::attend(const Tensor& x) const { return add(x, dropout((*attention_)(norm_1_(x)), dropout_)); }
+
+Tensor Block::feed_forward(const Tensor& y) const { return add(y, dropout(mlp_(norm_2_(y)), dropout_)); }
+
+// The random numbers of dropout are those of one whole tensor.
+int64_t Block::rows_at_once(int64_t rows) const { return dropout_ > 0 ? rows : std::min(rows, kRowsAtOnce); }
+
+Tensor Block::feed_forward_by_rows(const Tensor& y) const {
+  const int64_t rows = y.shape().rows(), block = rows_at_once(rows);
+  if (block == rows) return feed_forward(y);
+  Tensor out = Tensor::zeros(y.shape(), y.dtype(), y.device());
+  for (int64_t first = 0; first < rows; first += block)
+    put_rows(feed_forward(rows_of(y, first, std::min(block, rows - first))), first, out);
+  return out;
+}
+
+void Block::replay(Tape& tape, const Tensor& x, Tensor dout) const {
+  Tensor y = attend(x);
+  const int64_t rows = y.shape().rows(), block = rows_at_once(rows);
+  Tensor dy = Tensor::zeros(y.shape(), y.dtype(), y.device());
+  for (int64_t first = 0; first < rows; first += block) {
+    const int64_t count = std::min(block, rows - first);
+    const Tensor dout_rows = rows_of(dout, first, count);
+    Tape rows_tape(tape.random_key(), tape.next_stream());
+    const Tensor y_rows = rows_tape.watch(rows_of(y, first, count));
+    rows_tape.backward(feed_forward(y_rows), dout_rows);
+    put_rows(rows_tape.gradient(y_rows), first, dy);
+  }
+  dout = {};
+  tape.backward(std::move(y), std::move(dy));
 }
 
 Tensor Block::extend(const Tensor& x, States states) const {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "autograd/tape.h"
 #include "layers/attention/attention.h"
 #include "layers/layer_norm.h"
 #include "layers/mlp.h"
@@ -14,9 +15,20 @@ class Block : public Module {
   Tensor operator()(const Tensor& x) const;
   /// The same for the next tokens of sequences whose states take them in, without dropout.
   Tensor extend(const Tensor& x, States states) const;
+  /// Runs again on `tape` and backwards from the gradient `dout` of the output, as recompute wants it: the
+  /// feed-forward part by rows.
+  void replay(Tape& tape, const Tensor& x, Tensor dout) const;
   const Attention& attention() const { return *attention_; }
+  /// Tokens that the feed-forward part takes at a time where it does not have to take all of `tokens`.
+  int64_t rows_at_once(int64_t tokens) const;
 
  private:
+  Tensor attend(const Tensor& x) const;
+  Tensor feed_forward(const Tensor& y) const;
+  /// feed_forward, which treats every token alone, on some tokens at a time, so that what it holds within
+  /// does not grow with the sequence.
+  Tensor feed_forward_by_rows(const Tensor& y) const;
+
   LayerNorm norm_1_;
   std::unique_ptr<Attention> attention_;
   LayerNorm norm_2_;

@@ -2,6 +2,7 @@
 #include <optional>
 
 #include "base/program.h"
+#include "base/resources.h"
 #include "base/signals.h"
 #include "base/units.h"
 #include "train/commands.h"
@@ -31,9 +32,10 @@ std::unique_ptr<BatchSource> make_batches(const RunSetup& setup, const TrainingD
 
 void print_sizes(const RunSetup& setup, const LanguageModel& model, const TrainingData& data) {
   const auto number = [](int64_t n) { return static_cast<long long>(n); };
-  const int64_t moments = setup.optim.optimizer == "adamw" ? 2 : 1;
-  const MemoryForecast memory = forecast_memory(model, setup.train.batch_size, setup.data.seq_len, moments,
-                                                setup.train.recompute == "block");
+  const MemoryForecast memory = forecast_memory(model, {.batch_size = setup.train.batch_size,
+                                                        .seq_len = setup.data.seq_len,
+                                                        .moments = setup.optim.optimizer == "adamw" ? 2 : 1,
+                                                        .recompute = setup.train.recompute == "block"});
   std::printf("model   %s parameters: %lld layers, width %lld, %s\n",
               format_count(model.parameter_count()).c_str(), number(setup.model.n_layer),
               number(setup.model.n_embd), format_value(setup.model.attention).c_str());
@@ -41,11 +43,17 @@ void print_sizes(const RunSetup& setup, const LanguageModel& model, const Traini
   std::printf("step    %lld tokens: batch_size %lld x grad_accum %lld x seq_len %lld\n",
               number(setup.train.batch_size * setup.train.grad_accum * setup.data.seq_len),
               number(setup.train.batch_size), number(setup.train.grad_accum), number(setup.data.seq_len));
-  std::printf("memory  about %s: parameters %s, gradients %s, optimizer %s, activations %s\n",
+  std::printf("memory  about %s: parameters %s, gradients %s, optimizer %s, activations %s, program %s\n",
               format_bytes(memory.total()).c_str(), format_bytes(memory.parameters).c_str(),
               format_bytes(memory.gradients).c_str(), format_bytes(memory.optimizer).c_str(),
-              format_bytes(memory.activations).c_str());
+              format_bytes(memory.activations).c_str(), format_bytes(memory.program).c_str());
   std::fflush(stdout);
+  if (const int64_t available = available_memory_bytes(); memory.total() > available) {
+    std::fprintf(stderr,
+                 "tapestry train: that is more than the %s available; lower data.seq_len or "
+                 "train.batch_size, or use train.recompute = block\n",
+                 format_bytes(available).c_str());
+  }
 }
 
 Exit dry_run(const Config& given) {

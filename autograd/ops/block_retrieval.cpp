@@ -45,7 +45,7 @@ void backward(BackwardStep& step, const RetrievalShape& s) {
 
   // D and lse are those of the whole softmax, so local and retrieved keys have their gradients apart.
   Tensor D = Tensor::empty_like(lse);
-  LAUNCH(device, head_dots<T>(local_shape(s), step.saved(kOutput).data<T>(), dout, D.mutable_data<T>()));
+  LAUNCH(device, head_dots<T>(local_shape(s), step.take_saved(kOutput).data<T>(), dout, D.mutable_data<T>()));
   Tensor dq = Tensor::empty_like(q), dk = Tensor::empty_like(k), dv = Tensor::empty_like(v);
   LAUNCH(device, softmax_attention_backward<T>(local_shape(s), q.data<T>(), k.data<T>(), v.data<T>(),
                                                lse.data<T>(), D.data<T>(), dout, dq.mutable_data<T>(),

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "autograd/pool.h"
 #include "autograd/random.h"
 #include "autograd/tape.h"
 #include "tests/support/expect_error.h"
@@ -90,6 +91,32 @@ TEST(LanguageModel, RecomputeGivesTheSameGradientsBitForBit) {
   }
   EXPECT_EQ(gradients[0], gradients[1]);
   EXPECT_LT(saved[1], saved[0] / 2);
+}
+
+/// More tokens than the feed-forward part takes at a time.
+TEST(LanguageModel, RecomputesLongSequencesByRows) {
+  const Tensor tokens = some_tokens(1, 9001), targets = some_tokens(1, 9001, 2);
+  std::vector<std::vector<double>> gradients[2];
+  int64_t peak[2];
+  double losses[2];
+  for (int recompute : {0, 1}) {
+    LanguageModel model(small({"sliding_window"}), small_chunks());
+    model.set_recompute(recompute == 1);
+    pool_reset_peak(Device::cpu());
+    Tape tape;
+    const Tensor loss = model.loss(tokens, targets);
+    tape.backward(loss);
+    peak[recompute] = pool_stats(Device::cpu()).peak - pool_stats(Device::cpu()).in_use;
+    losses[recompute] = loss.item();
+    for (const NamedParameter& named : model.parameters())
+      gradients[recompute].push_back(named.parameter.gradient().values<double>());
+  }
+  EXPECT_NEAR(losses[0], losses[1], 1e-6);
+  for (size_t i = 0; i < gradients[0].size(); ++i)
+    EXPECT_LE(difference(gradients[1][i], gradients[0][i]), 1e-6);
+  EXPECT_LT(peak[1], peak[0] / 2);
+  const LanguageModel model(small({"sliding_window"}), small_chunks());
+  EXPECT_NEAR(model.loss(tokens, targets).item(), losses[0], 1e-6);
 }
 
 TEST(LanguageModel, EveryParameterGetsAGradientAndStartsFromSeedAndName) {
