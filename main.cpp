@@ -1,3 +1,4 @@
+#include "autograd/precision.h"
 #include "base/program.h"
 #include "data/commands.h"
 #include "eval/commands.h"
@@ -8,5 +9,9 @@ int main(int argc, char** argv) {
   return run_program(
       argc, argv,
       {prepare_command(), train_command(), convert_command(), eval_command(), generate_command(),
-       bench_command(), compare_command(), inspect_command(), verify_command()});
+       bench_command(), compare_command(), inspect_command(), verify_command()},
+      [](const RunOptions& run) {
+        apply_run_options(run);
+        set_product_precision(precision_of(run.precision));
+      });
 }

@@ -3,6 +3,9 @@
 #include <array>
 #include <cstdint>
 
+#include "autograd/bfloat16.h"
+#include "autograd/precision.h"
+
 namespace tapestry {
 
 /// C = alpha op(A) op(B) + beta C in row-major order, op(A) [m, k], op(B) [k, n], C [m, n], for every point
@@ -12,6 +15,8 @@ struct Gemm {
   bool transpose_a = false, transpose_b = false;
   double alpha = 1, beta = 0;
   int64_t lda = 0, ldb = 0, ldc = 0;  // elements from row to row as stored; 0: dense
+  /// bf16: operands in float32 are rounded first, unless the product is too small to be worth it.
+  Precision precision = product_precision();
 
   /// `count` products, whose operands lie `a`, `b` and `c` elements apart.
   struct Batch {
@@ -27,9 +32,11 @@ struct Gemm {
 
 namespace cpu {
 /// One product uses all threads; many small ones run side by side, one thread each. Inside a parallel region:
-/// one thread.
-template <class T>
-void gemm(const Gemm& gemm, const T* a, const T* b, T* c);
+/// one thread. In is T, or BFloat16 for a float32 C, and then k must be positive.
+template <class In, class T>
+void gemm(const Gemm& gemm, const In* a, const In* b, T* c);
+/// to [rows, n], dense = x, rounded; the rows of x lie `ld` apart.
+void round_matrix(const float* x, int64_t rows, int64_t n, int64_t ld, BFloat16* to);
 }  // namespace cpu
 namespace cuda {
 template <class T>

@@ -11,7 +11,6 @@
 #include "base/help.h"
 #include "base/nearest.h"
 #include "base/process.h"
-#include "base/run_options.h"
 
 namespace tapestry {
 namespace {
@@ -52,7 +51,7 @@ Command with_run_section(Command command) {
   return command;
 }
 
-Exit run_command(const Command& given, const std::vector<std::string>& words) {
+Exit run_command(const Command& given, const std::vector<std::string>& words, const Prepare& prepare) {
   const Command command = with_run_section(given);
   const Request request = read_request(words);
   if (request.help) {
@@ -66,7 +65,7 @@ Exit run_command(const Command& given, const std::vector<std::string>& words) {
     std::cout << format_config(config, command.sections);
     return Exit::done;
   }
-  apply_run_options(config.get(run_options()));
+  prepare(config.get(run_options()));
   return command.run(config);
 }
 
@@ -79,7 +78,7 @@ const Command& find_command(const std::string& verb, const std::vector<Command>&
   fail(Exit::usage, "unknown verb '", verb, "', ", did_you_mean(names, verb), " See tapestry help");
 }
 
-Exit run_words(std::vector<std::string> words, const std::vector<Command>& commands) {
+Exit run_words(std::vector<std::string> words, const std::vector<Command>& commands, const Prepare& prepare) {
   const std::string verb = words.empty() ? "" : words.front();
   if (verb == "--version") {
     std::cout << "tapestry " TAPESTRY_VERSION "\n";
@@ -92,7 +91,7 @@ Exit run_words(std::vector<std::string> words, const std::vector<Command>& comma
     std::cout << command_help(with_run_section(find_command(words[1], commands)));
   } else {
     words.erase(words.begin());
-    return run_command(find_command(verb, commands), words);
+    return run_command(find_command(verb, commands), words, prepare);
   }
   return Exit::done;
 }
@@ -121,10 +120,11 @@ int status_of(const std::string& name, const Work& work) {
 
 }  // namespace
 
-int dispatch(const std::vector<std::string>& words, const std::vector<Command>& commands) {
+int dispatch(const std::vector<std::string>& words, const std::vector<Command>& commands,
+             const Prepare& prepare) {
   const bool named = !words.empty() && words.front().rfind('-', 0) != 0;
   const std::string name = named ? "tapestry " + words.front() : "tapestry";
-  const int status = status_of(name, [&] { return run_words(words, commands); });
+  const int status = status_of(name, [&] { return run_words(words, commands, prepare); });
   const int output = status_of(name, [] {
     std::cout.flush();
     check(std::cout.good() && !std::ferror(stdout), Exit::io,
@@ -134,9 +134,9 @@ int dispatch(const std::vector<std::string>& words, const std::vector<Command>& 
   return status == 0 ? output : status;
 }
 
-int run_program(int argc, char** argv, const std::vector<Command>& commands) {
+int run_program(int argc, char** argv, const std::vector<Command>& commands, const Prepare& prepare) {
   prepare_process(argv);
-  return dispatch({argv + 1, argv + argc}, commands);
+  return dispatch({argv + 1, argv + argc}, commands, prepare);
 }
 
 }  // namespace tapestry

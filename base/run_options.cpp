@@ -10,7 +10,10 @@ const OptionTable<RunOptions>& run_options() {
   static const auto table =
       OptionTable<RunOptions>("run", "How to compute")
           .add("device", &RunOptions::device, "where tensors live", one_of({"cpu", "cuda"}))
-          .add("precision", &RunOptions::precision, "type of matrix products", one_of({"float32"}))
+          .add("precision", &RunOptions::precision,
+               "what the operands of matrix products are rounded to; sums, weights and everything else are "
+               "float32",
+               one_of({"float32", "bf16"}))
           .add("threads", &RunOptions::threads, "threads of the CPU, 0 for every core it may use",
                between(0, 1024))
           .add("seed", &RunOptions::seed, "seed of every random number", at_least(0));

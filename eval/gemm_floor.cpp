@@ -15,6 +15,12 @@ Tensor operand(int64_t size) {
   return tensor;
 }
 
+std::unique_ptr<Storage> rounded(const Tensor& x) {
+  auto storage = std::make_unique<Storage>(Device::cpu(), x.size() * sizeof(BFloat16));
+  cpu::round_matrix(x.data<float>(), 1, x.size(), x.size(), static_cast<BFloat16*>(storage->mutable_data()));
+  return storage;
+}
+
 }  // namespace
 
 GemmFloor::GemmFloor(std::vector<Gemm> products) : products_(std::move(products)) {
@@ -27,11 +33,21 @@ GemmFloor::GemmFloor(std::vector<Gemm> products) : products_(std::move(products)
   a_ = operand(a);
   b_ = operand(b);
   c_ = operand(c);
+  if (product_precision() == Precision::bf16) {
+    a16_ = rounded(a_);
+    b16_ = rounded(b_);
+  }
 }
 
 void GemmFloor::run() {
   for (const Gemm& product : products_) {
-    cpu::gemm(product, a_.data<float>(), b_.data<float>(), c_.mutable_data<float>());
+    float* c = c_.mutable_data<float>();
+    if (a16_) {
+      cpu::gemm(product, static_cast<const BFloat16*>(a16_->data()),
+                static_cast<const BFloat16*>(b16_->data()), c);
+    } else {
+      cpu::gemm(product, a_.data<float>(), b_.data<float>(), c);
+    }
   }
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "autograd/gemm.h"
@@ -7,8 +8,8 @@
 
 namespace tapestry {
 
-/// Matrix products alone, as cpu::gemm runs them, on operands of their own: their time is the least that work
-/// built on them can take.
+/// Matrix products alone, as cpu::gemm runs them, on operands of their own that are in the product precision
+/// already: their time is the least that work built on them can take.
 class GemmFloor {
  public:
   explicit GemmFloor(std::vector<Gemm> products);
@@ -19,7 +20,8 @@ class GemmFloor {
 
  private:
   std::vector<Gemm> products_;
-  Tensor a_, b_, c_;  // of the size of the largest operands
+  Tensor a_, b_, c_;                    // of the size of the largest operands
+  std::unique_ptr<Storage> a16_, b16_;  // the operands in bfloat16, where that is the product precision
 };
 
 }  // namespace tapestry

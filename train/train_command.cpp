@@ -1,6 +1,7 @@
 #include <cstdio>
 #include <optional>
 
+#include "autograd/precision.h"
 #include "base/program.h"
 #include "base/resources.h"
 #include "base/signals.h"
@@ -97,6 +98,7 @@ Exit train(const Config& given) {
   const Config config = last ? resumed_config(given, *last) : given;
   const auto data = open_training_data(config);
   const RunSetup setup = make_run_setup(config, *data);
+  set_product_precision(precision_of(setup.run.precision));  // a resumed run's own
   const auto batches = make_batches(setup, *data);
   LanguageModel model(setup.model, setup.config,
                       {.device = run_device(setup.run), .seed = static_cast<uint64_t>(setup.run.seed)});

@@ -69,9 +69,14 @@ void score_tile(const RetrievalShape& s, const T* r, const T* h, int64_t first, 
   for (int64_t i = 0; i < count; ++i) {
     std::copy_n(r + (first + i) * s.width(), s.head_width, &rows[i * s.head_width]);
   }
-  gemm<T>(
-      {.m = height, .n = columns, .k = s.head_width, .transpose_b = true, .alpha = s.scale, .ldb = s.width()},
-      rows.data(), h, scores);
+  gemm<T>({.m = height,
+           .n = columns,
+           .k = s.head_width,
+           .transpose_b = true,
+           .alpha = s.scale,
+           .ldb = s.width(),
+           .precision = Precision::float32},
+          rows.data(), h, scores);
 }
 
 }  // namespace

@@ -116,22 +116,30 @@ void for_key_tiles(const Visible& visible, Range queries, const Work& work) {
   for (int64_t i = first; i < queries.end; i += kKeyTile) work(Range{i, std::min(i + kKeyTile, queries.end)});
 }
 
+/// The operands of one (sequence, head), rows `ld` apart.
+template <class In>
+struct HeadInput {
+  const In *q, *k, *v;
+  int64_t ld;
+};
+
 /// q, o and lse are the first rows of the tile.
-template <class T>
-void forward_tile(const AttentionShape& s, const T* q, const T* k, const T* v, Range queries, T* o, T* lse,
-                  T* scratch) {
+template <class In, class T>
+void forward_tile(const AttentionShape& s, const HeadInput<In>& in, Range queries, T* o, T* lse, T* scratch) {
   const int64_t d = s.head_width, rows = queries.size();
   T* scores = scratch + (2 + d) * kQueryTile;
+  In* rounded = reinterpret_cast<In*>(scores + kQueryTile * kKeyTile);
   const Running<T> running{scratch, scratch + kQueryTile, scratch + 2 * kQueryTile};
   std::fill(running.max, running.max + rows, -std::numeric_limits<T>::infinity());
   std::fill(running.sum, running.sum + rows, T(0));
   std::fill(running.o, running.o + rows * d, T(0));
   for_key_tiles(s.visible, queries, [&](Range keys) {
-    const int64_t at = (keys.begin - (keys.begin < s.visible.sink ? 0 : s.gap)) * s.width();
-    score_tile(s, q, k + at, s.width(), queries, keys, scores);
+    const int64_t at = (keys.begin - (keys.begin < s.visible.sink ? 0 : s.gap)) * in.ld;
+    score_tile(s, in.q, in.ld, in.k + at, in.ld, queries, keys, scores);
     for (int64_t row = 0; row < rows; ++row)
       online_softmax(scores + row * keys.size(), keys.size(), row, d, running);
-    gemm<T>({.m = rows, .n = d, .k = keys.size(), .beta = 1, .ldb = s.width()}, scores, v + at, running.o);
+    gemm<In>({.m = rows, .n = d, .k = keys.size(), .beta = 1, .ldb = in.ld},
+             operand(scores, rows * keys.size(), rounded), in.v + at, running.o);
   });
   for (int64_t row = 0; row < rows; ++row) {
     const T scale = 1 / running.sum[row];
@@ -140,20 +148,28 @@ void forward_tile(const AttentionShape& s, const T* q, const T* k, const T* v, R
   }
 }
 
+template <class In, class T>
+void forward_tiles(const AttentionShape& s, const T* q, const T* k, const T* v, T* o, T* lse) {
+  const Operand<In, T> q_in(s, q), k_in(s, k), v_in(s, v);
+  const Scratch<T> scratch(kQueryTile * (2 + s.head_width + 2 * kKeyTile));
+  const int64_t tiles = ceil_div(s.tokens, kQueryTile);
+  parallel_jobs(s.batch * s.n_head * tiles, [&](int64_t job) {
+    const int64_t head = job / tiles, begin = (tiles - 1 - job % tiles) * kQueryTile;  // the longest first
+    const Range queries{s.past + begin, s.past + std::min(begin + kQueryTile, s.tokens)};
+    const int64_t ld = q_in.ld();
+    const HeadInput<In> in{q_in.head(head) + begin * ld, k_in.head(head), v_in.head(head), ld};
+    const Head at(s, head);
+    forward_tile(s, in, queries, o + at.rows + begin * s.width(), lse + at.scalars + begin, scratch.mine());
+  });
+}
+
 }  // namespace
 
 template <class T>
 void softmax_attention_forward(const AttentionShape& s, const T* q, const T* k, const T* v, T* o, T* lse) {
-  const Scratch<T> scratch(kQueryTile * (2 + s.head_width + kKeyTile));
-  const int64_t tiles = ceil_div(s.tokens, kQueryTile);
-  parallel_jobs(s.batch * s.n_head * tiles, [&](int64_t job) {
-    const Head at(s, job / tiles);
-    const int64_t begin = (tiles - 1 - job % tiles) * kQueryTile;  // the longest first
-    const Range queries{s.past + begin, s.past + std::min(begin + kQueryTile, s.tokens)};
-    const int64_t row = at.rows + begin * s.width();
-    forward_tile(s, q + row, k + at.rows, v + at.rows, queries, o + row, lse + at.scalars + begin,
-                 scratch.mine());
-  });
+  // Kept keys are more than q has rows, and few queries are not worth rounding them all.
+  if (s.past > 0) return forward_tiles<T>(s, q, k, v, o, lse);
+  for_operand_type<T>([&]<class In>(In) { forward_tiles<In>(s, q, k, v, o, lse); });
 }
 
 template <class T>

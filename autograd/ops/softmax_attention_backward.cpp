@@ -58,17 +58,19 @@ std::vector<Piece> pieces_of(const AttentionShape& s) {
   return pieces;
 }
 
-/// One head of a backward pass: its first rows.
-template <class T>
+/// One head of a backward pass: its first rows, those of the operands `ld` apart.
+template <class In, class T>
 struct HeadGradient {
-  const T *q, *k, *v, *lse, *D, *dout;
+  const In *q, *k, *v, *dout;
+  int64_t ld;
+  const T *lse, *D;
   T *dk, *dv;
   bool accumulate;
 };
 
 /// scores -> P = exp(scores - lse), and dp = do v^T -> scale P (dp - D), both [queries, keys].
-template <class T>
-void softmax_gradient(const AttentionShape& s, const HeadGradient<T>& head, Range queries, int64_t n,
+template <class In, class T>
+void softmax_gradient(const AttentionShape& s, const HeadGradient<In, T>& head, Range queries, int64_t n,
                       T* scores, T* dp) {
   const T scale = static_cast<T>(s.scale);
   for (int64_t t = queries.begin; t < queries.end; ++t, scores += n, dp += n) {
@@ -81,38 +83,54 @@ void softmax_gradient(const AttentionShape& s, const HeadGradient<T>& head, Rang
   }
 }
 
+/// A thread's buffers.
+template <class In, class T>
+struct BackwardScratch {
+  static int64_t size(int64_t d) { return kMaxKeyTile * (4 * kQueryTile + 4 * d); }
+  BackwardScratch(T* memory, int64_t d)
+      : scores(memory),
+        dp(scores + kQueryTile * kMaxKeyTile),
+        dk(dp + kQueryTile * kMaxKeyTile),
+        dv(dk + kMaxKeyTile * d),
+        k(reinterpret_cast<In*>(dv + kMaxKeyTile * d)),
+        v(k + kMaxKeyTile * d),
+        p(v + kMaxKeyTile * d),
+        ds(p + kQueryTile * kMaxKeyTile) {}
+  T *scores, *dp, *dk, *dv;
+  In *k, *v, *p, *ds;
+};
+
 /// dk, dv of `keys`, and their part of dq, whose first row is that of query `first`.
-template <class T>
-void backward_tile(const AttentionShape& s, const HeadGradient<T>& head, Range keys, T* dq, int64_t first,
-                   T* scratch) {
-  const int64_t d = s.head_width, ld = s.width();
-  T *scores = scratch, *dp = scores + kQueryTile * kMaxKeyTile, *dk = dp + kQueryTile * kMaxKeyTile,
-    *dv = dk + kMaxKeyTile * d, *k = dv + kMaxKeyTile * d, *v = k + kMaxKeyTile * d;
-  copy_rows(head.k + keys.begin * ld, ld, k, d, keys.size(), d);
-  copy_rows(head.v + keys.begin * ld, ld, v, d, keys.size(), d);
-  std::fill(dk, dk + 2 * kMaxKeyTile * d, T(0));
+template <class In, class T>
+void backward_tile(const AttentionShape& s, const HeadGradient<In, T>& head, Range keys, T* dq, int64_t first,
+                   const BackwardScratch<In, T>& x) {
+  const int64_t d = s.head_width, ld = head.ld;
+  copy_rows(head.k + keys.begin * ld, ld, x.k, d, keys.size(), d);
+  copy_rows(head.v + keys.begin * ld, ld, x.v, d, keys.size(), d);
+  std::fill(x.dk, x.dk + 2 * kMaxKeyTile * d, T(0));
   const int64_t end = std::min(s.visible.end(keys.end - 1), s.tokens);
   for (int64_t t = keys.begin; t < end; t += kQueryTile) {
     const Range queries{t, std::min(t + kQueryTile, end)};
     const Range seen{keys.begin, std::min(keys.end, queries.end)};
     const int64_t m = queries.size(), n = seen.size();
-    const T *q = head.q + t * ld, *dout = head.dout + t * ld;
-    score_tile(s, q, k, d, queries, seen, scores);
-    gemm<T>({.m = m, .n = n, .k = d, .transpose_b = true, .lda = ld}, dout, v, dp);
-    softmax_gradient(s, head, queries, n, scores, dp);
-    gemm<T>({.m = n, .n = d, .k = m, .transpose_a = true, .beta = 1, .ldb = ld}, scores, dout, dv);
-    gemm<T>({.m = n, .n = d, .k = m, .transpose_a = true, .beta = 1, .ldb = ld}, dp, q, dk);
-    gemm<T>({.m = m, .n = d, .k = n, .beta = 1}, dp, k, dq + (t - first) * d);
+    const In *q = head.q + t * ld, *dout = head.dout + t * ld;
+    score_tile(s, q, ld, x.k, d, queries, seen, x.scores);
+    gemm<In>({.m = m, .n = n, .k = d, .transpose_b = true, .lda = ld}, dout, x.v, x.dp);
+    softmax_gradient(s, head, queries, n, x.scores, x.dp);
+    const In *p = operand(x.scores, m * n, x.p), *ds = operand(x.dp, m * n, x.ds);
+    gemm<In>({.m = n, .n = d, .k = m, .transpose_a = true, .beta = 1, .ldb = ld}, p, dout, x.dv);
+    gemm<In>({.m = n, .n = d, .k = m, .transpose_a = true, .beta = 1, .ldb = ld}, ds, q, x.dk);
+    gemm<In>({.m = m, .n = d, .k = n, .beta = 1}, ds, x.k, dq + (t - first) * d);
   }
   for (int64_t i = 0; i < keys.size(); ++i) {
-    put(dk + i * d, head.dk + (keys.begin + i) * ld, d, head.accumulate);
-    put(dv + i * d, head.dv + (keys.begin + i) * ld, d, head.accumulate);
+    put(x.dk + i * d, head.dk + (keys.begin + i) * s.width(), d, head.accumulate);
+    put(x.dv + i * d, head.dv + (keys.begin + i) * s.width(), d, head.accumulate);
   }
 }
 
-template <class T>
-void backward_piece(const AttentionShape& s, const HeadGradient<T>& head, const Piece& piece, T* dq,
-                    T* scratch) {
+template <class In, class T>
+void backward_piece(const AttentionShape& s, const HeadGradient<In, T>& head, const Piece& piece, T* dq,
+                    const BackwardScratch<In, T>& scratch) {
   std::fill(dq, dq + piece.queries.size() * s.head_width, T(0));
   const int64_t tile = key_tile(s.visible);
   int64_t begin = piece.keys.begin;
@@ -136,24 +154,26 @@ void sum_pieces(const AttentionShape& s, const std::vector<Piece>& pieces, const
   }
 }
 
-}  // namespace
-
-template <class T>
-void softmax_attention_backward(const AttentionShape& s, const T* q, const T* k, const T* v, const T* lse,
-                                const T* D, const T* dout, T* dq, T* dk, T* dv, bool accumulate) {
+template <class In, class T>
+void backward_pieces(const AttentionShape& s, const T* q, const T* k, const T* v, const T* lse, const T* D,
+                     const T* dout, T* dq, T* dk, T* dv, bool accumulate) {
   const std::vector<Piece> pieces = pieces_of(s);
   if (pieces.empty()) return;
   const int64_t heads = s.batch * s.n_head, count = static_cast<int64_t>(pieces.size()), d = s.head_width;
   const int64_t rows = pieces.back().row + pieces.back().queries.size();
-  const Scratch<T> scratch(2 * kMaxKeyTile * (kQueryTile + 2 * d));
+  const Operand<In, T> q_in(s, q), k_in(s, k), v_in(s, v), dout_in(s, dout);
+  const Scratch<T> scratch(BackwardScratch<In, T>::size(d));
   Tensor partial_sums = Tensor::empty({heads, rows, d}, dtype_of<T>());
   T* partial = partial_sums.mutable_data<T>();
   parallel_jobs(heads * count, [&](int64_t job) {
-    const Head at(s, job / count);
+    const int64_t i = job / count;
+    const Head at(s, i);
     const Piece& piece = pieces[job % count];
-    const HeadGradient<T> head{q + at.rows,    k + at.rows,  v + at.rows,  lse + at.scalars, D + at.scalars,
-                               dout + at.rows, dk + at.rows, dv + at.rows, accumulate};
-    backward_piece(s, head, piece, partial + (job / count * rows + piece.row) * d, scratch.mine());
+    const HeadGradient<In, T> head{q_in.head(i), k_in.head(i),     v_in.head(i),   dout_in.head(i),
+                                   q_in.ld(),    lse + at.scalars, D + at.scalars, dk + at.rows,
+                                   dv + at.rows, accumulate};
+    backward_piece(s, head, piece, partial + (i * rows + piece.row) * d,
+                   BackwardScratch<In, T>(scratch.mine(), d));
   });
   parallel_for(heads * s.tokens, 512, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
@@ -162,6 +182,15 @@ void softmax_attention_backward(const AttentionShape& s, const T* q, const T* k,
                  accumulate);
     }
   });
+}
+
+}  // namespace
+
+template <class T>
+void softmax_attention_backward(const AttentionShape& s, const T* q, const T* k, const T* v, const T* lse,
+                                const T* D, const T* dout, T* dq, T* dk, T* dv, bool accumulate) {
+  for_operand_type<T>(
+      [&]<class In>(In) { backward_pieces<In>(s, q, k, v, lse, D, dout, dq, dk, dv, accumulate); });
 }
 
 template void softmax_attention_backward(const AttentionShape&, const float*, const float*, const float*,

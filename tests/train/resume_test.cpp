@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "tests/support/in_bf16.h"
 #include "tests/support/same_run.h"
 #include "tests/support/tiny_run.h"
 #include "train/checkpoint.h"
@@ -102,6 +103,36 @@ TEST_F(Resume, ASignalDuringValidationLosesNothing) {
   ASSERT_TRUE(state.unfinished);
   ASSERT_EQ(train("run", options + " --resume").status, 0);
   expect_same_run(folder_ / "whole", folder_ / "run");
+}
+
+TEST_F(Resume, IsBitExactInBfloat16AndKeepsThatPrecision) {
+  SKIP_WITHOUT_BF16();
+  const std::string wide = "--model.n_embd 64 --data.seq_len 128 ";
+  ASSERT_EQ(train("exact", wide + "--train.max_steps 16").status, 0);
+  ASSERT_EQ(train("whole", wide + "--train.max_steps 16 --run.precision bf16").status, 0);
+  EXPECT_NE(steady_columns(file("exact", "metrics.csv")), steady_columns(file("whole", "metrics.csv")));
+  ASSERT_EQ(train("run", wide + "--train.max_steps 16 --run.precision bf16").status, 0);
+  fs::remove(file("run", "last.h5"));
+  fs::remove(file("run", "best.h5"));
+  fs::remove(file("run", "step-16.h5"));
+  const ShellResult resumed = resume(wide);
+  ASSERT_EQ(resumed.status, 0) << resumed.errors;
+  EXPECT_THAT(resumed.output, HasSubstr("resuming at step 12"));
+  expect_same_run(folder_ / "whole", folder_ / "run");
+}
+
+TEST_F(Resume, AnotherRunWithAsManyThreadsHasTheSameBits) {
+  const std::string options = "--model.n_embd 64 --data.seq_len 128 --train.max_steps 6 --run.threads 2";
+  ASSERT_EQ(train("one", options).status, 0);
+  ASSERT_EQ(train("other", options).status, 0);
+  expect_same_run(folder_ / "one", folder_ / "other");
+}
+
+TEST_F(Resume, MayGoOnInAnotherPrecision) {
+  SKIP_WITHOUT_BF16();
+  ASSERT_EQ(train("run", "--run.precision bf16").status, 0);
+  EXPECT_EQ(resume("--run.precision float32").status, 0);
+  EXPECT_EQ(last_step(), 16);
 }
 
 }  // namespace
