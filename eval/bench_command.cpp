@@ -10,6 +10,7 @@
 #include "eval/bench.h"
 #include "eval/commands.h"
 #include "eval/decode_bench.h"
+#include "eval/torch_peer.h"
 #include "layers/attention/attention.h"
 #include "train/model_config.h"
 
@@ -24,6 +25,7 @@ struct BenchOptions {
   int64_t batch_tokens = 0;
   int64_t repeats = 5;
   int64_t warmup = 1;
+  std::string peers;
 };
 
 const OptionTable<BenchOptions>& bench_options() {
@@ -42,7 +44,11 @@ const OptionTable<BenchOptions>& bench_options() {
           .add("batch-tokens", &B::batch_tokens,
                "tokens at a time in place of sequences; 0: batch-size counts", at_least(0))
           .add("repeats", &B::repeats, "timed runs of each attention and length", at_least(1))
-          .add("warmup", &B::warmup, "runs before those", at_least(1));
+          .add("warmup", &B::warmup, "runs before those", at_least(1))
+          .add("peers", &B::peers,
+               "a Python with torch, which then does the work of the standard attention with learned "
+               "positions "
+               "too");
   return table;
 }
 
@@ -104,6 +110,20 @@ void add_row(Report::Table& table, const Case& c, const BenchFigures& f) {
              f.peak_bytes, f.run_bytes, f.saved_bytes, f.peak_resident_bytes, f.page_faults});
 }
 
+/// One row for each case of standard attention, done by PyTorch right after ours.
+void add_peers(Report& report, const BenchOptions& options, const std::vector<Case>& cases,
+               const std::vector<BenchFigures>& figures, const BenchPlan& plan) {
+  auto& table =
+      report.table("peers", {"peer", "seq_len", "batch_size", "seconds", "fastest_seconds", "times_slower"});
+  for (size_t i = 0; i < cases.size(); ++i) {
+    const auto& [name, model, shape] = cases[i];
+    if (name != "standard") continue;
+    const TorchFigures torch = bench_torch(options.peers, model, shape, plan);
+    table.row({"torch " + torch.version, shape.seq_len, shape.batch_size, torch.median, torch.fastest,
+               torch.median / figures[i].run.median});
+  }
+}
+
 /// One row for each attention: time and memory of one sequence over its length.
 void add_exponents(Report& report, const std::vector<Case>& cases, const std::vector<BenchFigures>& figures) {
   auto& table = report.table("exponents", {"attention", "time", "memory"});
@@ -129,7 +149,7 @@ Report start_report(const BenchOptions& options, const Config& config, const Mod
 }
 
 Report report_of(const BenchOptions& options, const Config& config, const std::vector<Case>& cases,
-                 const std::vector<BenchFigures>& figures) {
+                 const std::vector<BenchFigures>& figures, const BenchPlan& plan) {
   Report report = start_report(options, config, cases.front().model);
   auto& table =
       report.table("results", {"attention", "seq_len", "batch_size", "seconds", "fastest_seconds",
@@ -138,6 +158,7 @@ Report report_of(const BenchOptions& options, const Config& config, const std::v
                                "run_bytes", "saved_bytes", "peak_resident_bytes", "page_faults"});
   for (size_t i = 0; i < cases.size(); ++i) add_row(table, cases[i], figures[i]);
   add_exponents(report, cases, figures);
+  if (!options.peers.empty()) add_peers(report, options, cases, figures, plan);
   return report;
 }
 
@@ -201,8 +222,9 @@ Exit run_bench(const Config& config) {
     progress.update(++done, join(c.name, " ", c.shape.seq_len));
     throw_if_stop_requested();
   };
-  const Report report = decoding ? report_of(options, config, cases, decode(cases, config, plan, after_run))
-                                 : report_of(options, config, cases, measure(cases, config, plan, after_run));
+  const Report report =
+      decoding ? report_of(options, config, cases, decode(cases, config, plan, after_run))
+               : report_of(options, config, cases, measure(cases, config, plan, after_run), plan);
   progress.finish();
   report.write(report_to);
   return Exit::done;

@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "tests/support/shell.h"
@@ -73,6 +74,25 @@ TEST(BenchCommand, MeasuresTheModelsOwnAttentionsByDefault) {
   EXPECT_TRUE(report.at("exponents")[0].at("time").is_null());
 }
 
+/// In place of a Python, a script that tells what it was given and how long it took.
+TEST(BenchCommand, PeersDoTheWorkOfStandardAttention) {
+  const TemporaryFolder folder;
+  const std::string python = folder / "python with a space";
+  write_text(python, "#!/bin/sh\ncat > '" + (folder / "given") +
+                         "'\necho '{\"torch\": \"9\", \"seconds\": 2.0, \"fastest\": 1.5}'\n");
+  std::filesystem::permissions(python, std::filesystem::perms::owner_all);
+  const auto report = report_of("--attention bsbr,standard --seq-len 32 --peers '" + python + "'");
+  ASSERT_EQ(report.at("peers").size(), 1u);
+  const auto& row = report.at("peers")[0];
+  EXPECT_EQ(row.at("peer"), "torch 9");
+  EXPECT_NEAR(row.at("times_slower").get<double>() * report.at("results")[1].at("seconds").get<double>(), 2,
+              1e-6);
+  const auto given = nlohmann::json::parse(read_text(folder / "given"));
+  EXPECT_EQ(given.at("seq_len"), 32);
+  EXPECT_EQ(given.at("threads"), 1);
+  EXPECT_EQ(given.at("precision"), "float32");
+}
+
 TEST(BenchCommand, MistakesAreClearErrors) {
   const auto expect_error = [](const std::string& words, const std::string& message) {
     const ShellResult result = shell(small + words);
@@ -85,6 +105,7 @@ TEST(BenchCommand, MistakesAreClearErrors) {
   expect_error("--seq-len 64 --model.positions learned --model.n_ctx 32", "model.n_ctx = 32");
   expect_error("--model.vocab_size 0", "model.vocab_size");
   expect_error("--mode decode --seq-len 16 --batch-tokens 32", "--batch-size");
+  expect_error("--attention standard --seq-len 8 --peers false", "torch");
 }
 
 }  // namespace
