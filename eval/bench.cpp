@@ -34,6 +34,7 @@ class Subject {
         learning_rate_(plan.optim.learning_rate),
         tokens_(random_tokens(shape, options.vocab_size, combine_keys(plan.seed, 0))),
         targets_(random_tokens(shape, options.vocab_size, combine_keys(plan.seed, 1))) {
+    model_.set_recompute(plan.recompute);
     if (training_) optimizer_ = make_optimizer(plan.optim, model_.parameters());
   }
 

@@ -13,6 +13,7 @@
 #include "eval/torch_peer.h"
 #include "layers/attention/attention.h"
 #include "train/model_config.h"
+#include "train/train_options.h"
 
 namespace tapestry {
 namespace {
@@ -213,6 +214,7 @@ Exit run_bench(const Config& config) {
   const BenchPlan plan{.warmup = options.warmup,
                        .repeats = options.repeats,
                        .seed = static_cast<uint64_t>(config.get(run_options()).seed),
+                       .recompute = config.get(train_options()).recompute == "block",
                        .optim = config.get(optim_options())};
   const bool decoding = options.mode == "decode";
   const int64_t runs = options.repeats + (decoding ? 0 : options.warmup);

@@ -68,6 +68,14 @@ TEST(BenchCommand, DecodingCostsAndKeepsWhatTheAttentionsSay) {
   }
 }
 
+TEST(BenchCommand, RecomputesBlocksWhenAskedTo) {
+  const auto saved = [](const std::string& recompute) {
+    const auto report = report_of("--attention bsbr --seq-len 64 --train.recompute " + recompute);
+    return report.at("results")[0].at("saved_bytes").get<int64_t>();
+  };
+  EXPECT_LT(saved("block"), saved("none") / 2);
+}
+
 TEST(BenchCommand, MeasuresTheModelsOwnAttentionsByDefault) {
   const auto report = report_of("--model.attention standard,bsbr --seq-len 16");
   EXPECT_EQ(report.at("results")[0].at("attention"), "standard,bsbr");
