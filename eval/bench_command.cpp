@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "autograd/precision.h"
 #include "base/progress.h"
 #include "base/report.h"
 #include "base/run_options.h"
@@ -22,6 +23,7 @@ struct BenchOptions {
   std::string mode = "train";
   std::vector<std::string> attention;
   std::vector<std::string> seq_len = {"1024"};
+  std::vector<std::string> precision, threads;
   int64_t batch_size = 1;
   int64_t batch_tokens = 0;
   int64_t repeats = 5;
@@ -41,6 +43,8 @@ const OptionTable<BenchOptions>& bench_options() {
           .add("attention", &B::attention, "attentions, each for all layers in turn; none: model.attention")
           .add("seq-len", &B::seq_len,
                "lengths of the sequences, with mode decode tokens before the one that is timed")
+          .add("precision", &B::precision, "precisions in turn; none: run.precision")
+          .add("threads", &B::threads, "numbers of threads in turn; none: run.threads")
           .add("batch-size", &B::batch_size, "sequences at a time", at_least(1))
           .add("batch-tokens", &B::batch_tokens,
                "tokens at a time in place of sequences; 0: batch-size counts", at_least(0))
@@ -58,15 +62,33 @@ struct Case {
   std::string name;
   ModelOptions model;
   StepShape shape;
+  std::string precision;
+  int64_t threads;
+
+  /// Whether the two differ in their shapes alone.
+  bool beside(const Case& other) const {
+    return name == other.name && precision == other.precision && threads == other.threads;
+  }
+  void set_up() const {
+    omp_set_num_threads(static_cast<int>(threads));
+    set_product_precision(precision_of(precision));
+  }
 };
 
-StepShape shape_of(const BenchOptions& options, const std::string& length) {
-  StepShape shape{.batch_size = options.batch_size, .training = options.mode == "train"};
+int64_t number_of(const std::string& option, const std::string& text) {
+  int64_t number = 0;
   try {
-    parse_value(length, at_least(1), shape.seq_len);
+    parse_value(text, at_least(1), number);
   } catch (const Error& error) {
-    fail(Exit::usage, "--seq-len ", length, ": ", error.what());
+    fail(Exit::usage, "--", option, " ", text, ": ", error.what());
   }
+  return number;
+}
+
+StepShape shape_of(const BenchOptions& options, const std::string& length) {
+  StepShape shape{.batch_size = options.batch_size,
+                  .seq_len = number_of("seq-len", length),
+                  .training = options.mode == "train"};
   check(options.mode != "decode" || options.batch_tokens == 0, Exit::usage,
         "--mode decode takes one token of each sequence: give --batch-size in place of --batch-tokens");
   if (options.batch_tokens > 0) {
@@ -77,7 +99,7 @@ StepShape shape_of(const BenchOptions& options, const std::string& length) {
   return shape;
 }
 
-std::vector<Case> cases_of(const BenchOptions& options, ModelOptions model) {
+std::vector<Case> cases_of(BenchOptions options, ModelOptions model, const RunOptions& run) {
   std::vector<StepShape> shapes;
   int64_t longest = 0;
   for (const std::string& length : options.seq_len) {
@@ -91,11 +113,19 @@ std::vector<Case> cases_of(const BenchOptions& options, ModelOptions model) {
   std::vector<std::vector<std::string>> attentions;
   for (const std::string& name : options.attention) attentions.push_back({name});
   if (attentions.empty()) attentions.push_back(model.attention);
+  if (options.precision.empty()) options.precision = {run.precision};
+  if (options.threads.empty()) options.threads = {std::to_string(omp_get_max_threads())};
   std::vector<Case> cases;
   for (const auto& attention : attentions) {
     model.attention = attention;
     check_model_options(model);
-    for (const StepShape& shape : shapes) cases.push_back({format_value(attention), model, shape});
+    for (const std::string& precision : options.precision) {
+      precision_of(precision);
+      for (const std::string& threads : options.threads) {
+        for (const StepShape& shape : shapes)
+          cases.push_back({format_value(attention), model, shape, precision, number_of("threads", threads)});
+      }
+    }
   }
   return cases;
 }
@@ -104,8 +134,8 @@ Figure optional_figure(const std::optional<double>& value) { return value ? Figu
 
 void add_row(Report::Table& table, const Case& c, const BenchFigures& f) {
   const double tokens = static_cast<double>(c.shape.tokens());
-  table.row({c.name, c.shape.seq_len, c.shape.batch_size, f.run.median, f.run.fastest, f.run.processor,
-             tokens / f.run.median, optional_figure(f.gemm_share()),
+  table.row({c.name, c.precision, c.threads, c.shape.seq_len, c.shape.batch_size, f.run.median, f.run.fastest,
+             f.run.processor, tokens / f.run.median, optional_figure(f.gemm_share()),
              optional_figure(f.gemm_share(&Timing::processor)), f.product_flops / f.products.median / 1e9,
              f.product_flops / 1e9, f.attention_flops ? Figure(*f.attention_flops / 1e9) : Figure(),
              f.peak_bytes, f.run_bytes, f.saved_bytes, f.peak_resident_bytes, f.page_faults});
@@ -114,49 +144,50 @@ void add_row(Report::Table& table, const Case& c, const BenchFigures& f) {
 /// One row for each case of standard attention, done by PyTorch right after ours.
 void add_peers(Report& report, const BenchOptions& options, const std::vector<Case>& cases,
                const std::vector<BenchFigures>& figures, const BenchPlan& plan) {
-  auto& table =
-      report.table("peers", {"peer", "seq_len", "batch_size", "seconds", "fastest_seconds", "times_slower"});
+  auto& table = report.table("peers", {"peer", "precision", "threads", "seq_len", "batch_size", "seconds",
+                                       "fastest_seconds", "times_slower"});
   for (size_t i = 0; i < cases.size(); ++i) {
-    const auto& [name, model, shape] = cases[i];
+    const auto& [name, model, shape, precision, threads] = cases[i];
     if (name != "standard") continue;
+    cases[i].set_up();
     const TorchFigures torch = bench_torch(options.peers, model, shape, plan);
-    table.row({"torch " + torch.version, shape.seq_len, shape.batch_size, torch.median, torch.fastest,
-               torch.median / figures[i].run.median});
+    table.row({"torch " + torch.version, precision, threads, shape.seq_len, shape.batch_size, torch.median,
+               torch.fastest, torch.median / figures[i].run.median});
   }
 }
 
 /// One row for each attention: time and memory of one sequence over its length.
 void add_exponents(Report& report, const std::vector<Case>& cases, const std::vector<BenchFigures>& figures) {
-  auto& table = report.table("exponents", {"attention", "time", "memory"});
+  auto& table = report.table("exponents", {"attention", "precision", "threads", "time", "memory"});
   for (size_t begin = 0, end = 0; begin < cases.size(); begin = end) {
     std::vector<double> lengths, seconds, bytes;
-    for (end = begin; end < cases.size() && cases[end].name == cases[begin].name; ++end) {
+    for (end = begin; end < cases.size() && cases[end].beside(cases[begin]); ++end) {
       const double batch = static_cast<double>(cases[end].shape.batch_size);
       lengths.push_back(static_cast<double>(cases[end].shape.seq_len));
       seconds.push_back(figures[end].run.median / batch);
       bytes.push_back(static_cast<double>(figures[end].run_bytes) / batch);
     }
-    table.row({cases[begin].name, fitted_exponent(lengths, seconds), fitted_exponent(lengths, bytes)});
+    table.row({cases[begin].name, cases[begin].precision, cases[begin].threads,
+               fitted_exponent(lengths, seconds), fitted_exponent(lengths, bytes)});
   }
 }
 
-Report start_report(const BenchOptions& options, const Config& config, const ModelOptions& model) {
+Report start_report(const BenchOptions& options, const ModelOptions& model) {
   Report report;
-  report.add("mode", options.mode).add("threads", omp_get_max_threads());
-  report.add("precision", config.get(run_options()).precision);
+  report.add("mode", options.mode);
   report.add("n_layer", model.n_layer).add("n_head", model.n_head).add("n_embd", model.n_embd);
   report.add("vocab_size", model.vocab_size).add("repeats", options.repeats);
   return report;
 }
 
-Report report_of(const BenchOptions& options, const Config& config, const std::vector<Case>& cases,
+Report report_of(const BenchOptions& options, const std::vector<Case>& cases,
                  const std::vector<BenchFigures>& figures, const BenchPlan& plan) {
-  Report report = start_report(options, config, cases.front().model);
-  auto& table =
-      report.table("results", {"attention", "seq_len", "batch_size", "seconds", "fastest_seconds",
-                               "processor_seconds", "tokens_per_second", "gemm_share", "processor_gemm_share",
-                               "gemm_gflops_per_second", "product_gflop", "attention_gflop", "peak_bytes",
-                               "run_bytes", "saved_bytes", "peak_resident_bytes", "page_faults"});
+  Report report = start_report(options, cases.front().model);
+  auto& table = report.table(
+      "results", {"attention", "precision", "threads", "seq_len", "batch_size", "seconds", "fastest_seconds",
+                  "processor_seconds", "tokens_per_second", "gemm_share", "processor_gemm_share",
+                  "gemm_gflops_per_second", "product_gflop", "attention_gflop", "peak_bytes", "run_bytes",
+                  "saved_bytes", "peak_resident_bytes", "page_faults"});
   for (size_t i = 0; i < cases.size(); ++i) add_row(table, cases[i], figures[i]);
   add_exponents(report, cases, figures);
   if (!options.peers.empty()) add_peers(report, options, cases, figures, plan);
@@ -164,18 +195,18 @@ Report report_of(const BenchOptions& options, const Config& config, const std::v
 }
 
 /// The same for tokens one at a time.
-Report report_of(const BenchOptions& options, const Config& config, const std::vector<Case>& cases,
+Report report_of(const BenchOptions& options, const std::vector<Case>& cases,
                  const std::vector<DecodeFigures>& figures) {
-  Report report = start_report(options, config, cases.front().model);
+  Report report = start_report(options, cases.front().model);
   auto& table = report.table(
-      "results", {"attention", "position", "batch_size", "seconds", "fastest_seconds", "processor_seconds",
-                  "tokens_per_second", "state_bytes", "held_bytes", "read_seconds"});
+      "results", {"attention", "precision", "threads", "position", "batch_size", "seconds", "fastest_seconds",
+                  "processor_seconds", "tokens_per_second", "state_bytes", "held_bytes", "read_seconds"});
   for (size_t i = 0; i < cases.size(); ++i) {
     const DecodeFigures& f = figures[i];
     const int64_t batch = cases[i].shape.batch_size;
-    table.row({cases[i].name, cases[i].shape.seq_len, batch, f.token.median, f.token.fastest,
-               f.token.processor, static_cast<double>(batch) / f.token.median, f.state_bytes, f.held_bytes,
-               f.read_seconds});
+    table.row({cases[i].name, cases[i].precision, cases[i].threads, cases[i].shape.seq_len, batch,
+               f.token.median, f.token.fastest, f.token.processor,
+               static_cast<double>(batch) / f.token.median, f.state_bytes, f.held_bytes, f.read_seconds});
   }
   return report;
 }
@@ -186,9 +217,10 @@ std::vector<DecodeFigures> decode(const std::vector<Case>& cases, const Config& 
   std::vector<DecodeFigures> all;
   for (size_t begin = 0, end = 0; begin < cases.size(); begin = end) {
     std::vector<int64_t> positions;
-    for (end = begin; end < cases.size() && cases[end].name == cases[begin].name; ++end)
+    for (end = begin; end < cases.size() && cases[end].beside(cases[begin]); ++end)
       positions.push_back(cases[end].shape.seq_len);
     plan.after_run = [&] { after_run(cases[begin]); };
+    cases[begin].set_up();
     const auto figures =
         bench_decode(cases[begin].model, config, positions, cases[begin].shape.batch_size, plan);
     all.insert(all.end(), figures.begin(), figures.end());
@@ -201,6 +233,7 @@ std::vector<BenchFigures> measure(const std::vector<Case>& cases, const Config& 
   std::vector<BenchFigures> figures;
   for (const Case& c : cases) {
     plan.after_run = [&] { after_run(c); };
+    c.set_up();
     figures.push_back(bench(c.model, config, c.shape, plan));
   }
   return figures;
@@ -210,7 +243,7 @@ Exit run_bench(const Config& config) {
   const auto options = config.get(bench_options());
   const auto report_to = config.get(report_options());
   check_report_destination(report_to);
-  const std::vector<Case> cases = cases_of(options, config.get(model_options()));
+  const std::vector<Case> cases = cases_of(options, config.get(model_options()), config.get(run_options()));
   const BenchPlan plan{.warmup = options.warmup,
                        .repeats = options.repeats,
                        .seed = static_cast<uint64_t>(config.get(run_options()).seed),
@@ -224,9 +257,8 @@ Exit run_bench(const Config& config) {
     progress.update(++done, join(c.name, " ", c.shape.seq_len));
     throw_if_stop_requested();
   };
-  const Report report =
-      decoding ? report_of(options, config, cases, decode(cases, config, plan, after_run))
-               : report_of(options, config, cases, measure(cases, config, plan, after_run), plan);
+  const Report report = decoding ? report_of(options, cases, decode(cases, config, plan, after_run))
+                                 : report_of(options, cases, measure(cases, config, plan, after_run), plan);
   progress.finish();
   report.write(report_to);
   return Exit::done;

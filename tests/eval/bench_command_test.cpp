@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "tests/support/in_bf16.h"
 #include "tests/support/shell.h"
 
 namespace tapestry {
@@ -82,6 +83,19 @@ TEST(BenchCommand, MeasuresTheModelsOwnAttentionsByDefault) {
   EXPECT_TRUE(report.at("exponents")[0].at("time").is_null());
 }
 
+TEST(BenchCommand, EveryPrecisionWithEveryNumberOfThreads) {
+  SKIP_WITHOUT_BF16();
+  const auto report =
+      report_of("--attention standard --precision float32,bf16 --threads 1,2 --seq-len 16,32");
+  ASSERT_EQ(report.at("results").size(), 8u);
+  ASSERT_EQ(report.at("exponents").size(), 4u);
+  EXPECT_EQ(report.at("results")[1].at("precision"), "float32");
+  EXPECT_EQ(report.at("results")[3].at("threads"), 2);
+  EXPECT_EQ(report.at("results")[5].at("precision"), "bf16");
+  EXPECT_EQ(report.at("exponents")[1].at("threads"), 2);
+  EXPECT_EQ(report.at("exponents")[2].at("precision"), "bf16");
+}
+
 /// In place of a Python, a script that tells what it was given and how long it took.
 TEST(BenchCommand, PeersDoTheWorkOfStandardAttention) {
   const TemporaryFolder folder;
@@ -114,6 +128,8 @@ TEST(BenchCommand, MistakesAreClearErrors) {
   expect_error("--model.vocab_size 0", "model.vocab_size");
   expect_error("--mode decode --seq-len 16 --batch-tokens 32", "--batch-size");
   expect_error("--attention standard --seq-len 8 --peers false", "torch");
+  expect_error("--precision float16 --seq-len 8", "'float16'");
+  expect_error("--threads 0 --seq-len 8", "--threads 0");
 }
 
 }  // namespace
