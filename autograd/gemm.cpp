@@ -103,7 +103,7 @@ void round_matrix(const float* x, int64_t rows, int64_t n, int64_t ld, BFloat16*
 template <class In, class T>
 void gemm(const Gemm& g, const In* a, const In* b, T* c) {
   if (g.m == 0 || g.n == 0) return;
-  const auto& [x, y, z] = g.batch;
+  const auto &x = g.batch[0], &y = g.batch[1], &z = g.batch[2];
   const int64_t count = g.batch_size();
   if (count == 1) return product(g, a, b, c);
   const auto one = [&](int64_t i) {

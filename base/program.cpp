@@ -96,25 +96,30 @@ Exit run_words(std::vector<std::string> words, const std::vector<Command>& comma
   return Exit::done;
 }
 
-// Runs `work` and turns what it throws into a message and an exit status.
+// Runs `work` and turns what it throws into a message and an exit status, even when no memory is left.
 template <class Work>
-int status_of(const std::string& name, const Work& work) {
-  const auto report = [&](const std::string& message, int status) {
+int status_of(const char* verb, const Work& work) {
+  const auto report = [&](int status, const auto&... message) {
     std::cout.flush();
-    std::cerr << name << ": " << message << std::endl;
+    ((std::cerr << "tapestry" << (*verb ? " " : "") << verb << ": ") << ... << message) << std::endl;
     return status;
+  };
+  const auto report_no_memory = [&] {
+    return report(static_cast<int>(Exit::memory),
+                  "out of memory; a shorter sequence, a smaller batch or a smaller model needs less");
   };
   try {
     return static_cast<int>(work());
   } catch (const Error& error) {
-    return report(error.what(), static_cast<int>(error.exit()));
+    return report(static_cast<int>(error.exit()), error.what());
   } catch (const std::bad_alloc&) {
-    return report("out of memory; a shorter sequence, a smaller batch or a smaller model needs less",
-                  static_cast<int>(Exit::memory));
+    return report_no_memory();
+  } catch (const std::length_error&) {  // more than any memory has
+    return report_no_memory();
   } catch (const std::system_error& error) {  // of the file system, for the most part
-    return report(error.what(), static_cast<int>(Exit::io));
+    return report(static_cast<int>(Exit::io), error.what());
   } catch (const std::exception& error) {
-    return report(join("internal error: ", error.what()), EXIT_FAILURE);
+    return report(EXIT_FAILURE, "internal error: ", error.what());
   }
 }
 
@@ -123,9 +128,9 @@ int status_of(const std::string& name, const Work& work) {
 int dispatch(const std::vector<std::string>& words, const std::vector<Command>& commands,
              const Prepare& prepare) {
   const bool named = !words.empty() && words.front().rfind('-', 0) != 0;
-  const std::string name = named ? "tapestry " + words.front() : "tapestry";
-  const int status = status_of(name, [&] { return run_words(words, commands, prepare); });
-  const int output = status_of(name, [] {
+  const char* verb = named ? words.front().c_str() : "";
+  const int status = status_of(verb, [&] { return run_words(words, commands, prepare); });
+  const int output = status_of(verb, [] {
     std::cout.flush();
     check(std::cout.good() && !std::ferror(stdout), Exit::io,
           "cannot write standard output: the disk is full or its reader has gone");

@@ -27,7 +27,12 @@ Progress::Progress(std::string what, int64_t total, std::string unit, int64_t st
       started_(target_.seconds()),
       shown_(started_) {}
 
-Progress::~Progress() { finish(); }
+Progress::~Progress() {
+  try {
+    finish();
+  } catch (const std::exception&) {  // no memory for a last line
+  }
+}
 
 void Progress::update(int64_t done, const std::string& detail) {
   done_ = done;

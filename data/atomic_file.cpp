@@ -11,8 +11,10 @@
 #include <cstring>
 #include <filesystem>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
+#include "data/input_file.h"
 
 namespace tapestry {
 namespace fs = std::filesystem;
@@ -55,6 +57,7 @@ FileCalls FileCalls::system() {
       .fsync = ::fsync,
       .close = ::close,
       .rename = [](const char* from, const char* to) { return std::rename(from, to); },
+      .link = ::link,
       .unlink = ::unlink,
   };
 }
@@ -70,15 +73,24 @@ AtomicFile::AtomicFile(const std::string& path, FileCalls calls) : calls_(std::m
   check(!fs::exists(status) || fs::is_regular_file(status), Exit::io, "cannot write '", path,
         "': it is not a regular file");
   temporary_ = join(folder_, "/", temporary_stem(target.filename().string()), ::getpid());
-  do {
-    fd_ = calls_.open(temporary_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
-  } while (fd_ < 0 && errno == EINTR);
+  // Never opened for writing if it is there: a dead process of the same number may have left a second name of
+  // a whole file.
+  calls_.unlink(temporary_.c_str());
+  fd_ = open_retrying(temporary_, O_RDWR | O_CREAT | O_EXCL);
   if (fd_ < 0) fail_with_errno("create");
 }
 
 AtomicFile::~AtomicFile() {
   if (fd_ >= 0) calls_.close(fd_);
   if (!committed_) calls_.unlink(temporary_.c_str());
+}
+
+int AtomicFile::open_retrying(const std::string& path, int flags) {
+  int fd = -1;
+  do {
+    fd = calls_.open(path.c_str(), flags | O_CLOEXEC | O_NOFOLLOW, 0666);
+  } while (fd < 0 && errno == EINTR);
+  return fd;
 }
 
 void AtomicFile::append(const void* data, size_t size) { write_at(end_, data, size); }
@@ -106,6 +118,18 @@ size_t AtomicFile::read_at(int64_t offset, void* data, size_t size) {
     done += static_cast<size_t>(got);
   }
   return done;
+}
+
+void AtomicFile::share(const std::string& other) {
+  calls_.close(std::exchange(fd_, -1));
+  calls_.unlink(temporary_.c_str());
+  const bool linked = calls_.link(other.c_str(), temporary_.c_str()) == 0;
+  fd_ = open_retrying(temporary_, linked ? O_RDONLY : O_RDWR | O_CREAT | O_EXCL);
+  if (fd_ < 0) fail_with_errno("create");
+  if (linked) return;
+  const InputFile from(other);
+  std::vector<char> piece(size_t{1} << 20);
+  while (const size_t got = from.read_at(end_, piece.data(), piece.size())) append(piece.data(), got);
 }
 
 void AtomicFile::commit() {
@@ -154,6 +178,14 @@ void AtomicFile::fail_with_errno(const char* what) const {
 void write_file_atomically(const std::string& path, std::string_view content) {
   AtomicFile file(path);
   file.append(content);
+  file.commit();
+}
+
+void share_file_atomically(const std::string& other, const std::string& path, FileCalls calls) {
+  std::error_code none;
+  if (fs::equivalent(other, path, none)) return;  // which rename() would leave under both its names
+  AtomicFile file(path, std::move(calls));
+  file.share(other);
   file.commit();
 }
 

@@ -18,6 +18,7 @@ struct FileCalls {
   std::function<int(int fd)> fsync;
   std::function<int(int fd)> close;
   std::function<int(const char* from, const char* to)> rename;
+  std::function<int(const char* from, const char* to)> link;
   std::function<int(const char* path)> unlink;
 
   static FileCalls system();
@@ -43,12 +44,16 @@ class AtomicFile {
   void write_at(int64_t offset, const void* data, size_t size);
   /// Reads up to `size` bytes; fewer only at the end of the file.
   size_t read_at(int64_t offset, void* data, size_t size);
+  /// Takes the content of a file that nobody writes to any more, in place of its own: the very same file
+  /// under a second name where the file system has hard links, else a copy. Nothing is written after this.
+  void share(const std::string& other);
 
   /// Syncs, closes, renames, syncs the folder. Then removes what dead processes left of the same file.
   void commit();
 
  private:
   [[noreturn]] void fail_with_errno(const char* what) const;
+  int open_retrying(const std::string& path, int flags);
   void sync_folder();
   void remove_leftovers() const;
 
@@ -61,5 +66,8 @@ class AtomicFile {
 
 /// The whole file in one call.
 void write_file_atomically(const std::string& path, std::string_view content);
+/// Makes `path` hold what `other` holds; see AtomicFile::share().
+void share_file_atomically(const std::string& other, const std::string& path,
+                           FileCalls calls = FileCalls::system());
 
 }  // namespace tapestry

@@ -85,9 +85,12 @@ std::vector<std::string> Hdf5File::read_attribute(const std::string& object, con
   check(H5Tget_class(type.get()) == H5T_STRING, origin_->exit, "attribute '", name, "' of '", object,
         "' of '", path(), "' is not text");
   const Hdf5Id space = own(H5Aget_space(attribute.get()), H5Sclose);
-  return hdf5::read_texts(type, space, [&](hid_t memory_type, void* values) {
+  const auto texts = hdf5::read_texts(type, space, [&](hid_t memory_type, void* values) {
     return H5Aread(attribute.get(), memory_type, values) >= 0;
   });
+  ok(texts.has_value(), origin_->exit, "cannot read attribute '", name, "' of '", object, "' of '", path(),
+     "'");
+  return *texts;
 }
 
 template <>

@@ -1,4 +1,4 @@
-#include <numeric>
+#include <limits>
 
 #include "data/hdf5_library.h"
 
@@ -33,9 +33,9 @@ Hdf5Id line_of(int64_t count) {
   return own(H5Screate_simple(1, &length, nullptr), H5Sclose);
 }
 
-bool is_unwritten(hid_t dataset, hsize_t bytes) {
+bool is_compressed(hid_t dataset) {
   const Hdf5Id properties = own(H5Dget_create_plist(dataset), H5Pclose);
-  return H5Pget_layout(properties.get()) == H5D_CONTIGUOUS && H5Dget_storage_size(dataset) < bytes;
+  return H5Pget_nfilters(properties.get()) > 0;
 }
 
 }  // namespace
@@ -44,7 +44,11 @@ Hdf5Dataset::Hdf5Dataset(std::shared_ptr<const Hdf5Origin> origin, std::string n
     : origin_(std::move(origin)), name_(std::move(name)), id_(std::move(id)), shape_(shape_of(id_.get())) {}
 
 int64_t Hdf5Dataset::size() const {
-  return std::accumulate(shape_.begin(), shape_.end(), int64_t{1}, std::multiplies<>());
+  int64_t size = 1;
+  for (const int64_t axis : shape_) {
+    if (__builtin_mul_overflow(size, axis, &size)) return std::numeric_limits<int64_t>::max();
+  }
+  return size;
 }
 
 std::string Hdf5Dataset::where() const { return "dataset '" + name_ + "' of '" + origin_->file + "'"; }
@@ -64,12 +68,19 @@ void Hdf5Dataset::check_type(const char* wanted) const {
 }
 
 template <class T>
+void Hdf5Dataset::check_stored() const {
+  const Session session;
+  const bool there = H5Dget_storage_size(id_.get()) / sizeof(T) >= static_cast<uint64_t>(size());
+  check(there || is_compressed(id_.get()), origin_->exit, where(), " holds fewer bytes than its shape ",
+        format_shape(shape_), " needs");
+}
+
+template <class T>
 void Hdf5Dataset::read(T* values) const {
   const Session session;
   check_type(element<T>().name);
   if (size() == 0) return;
-  check(!is_unwritten(id_.get(), static_cast<hsize_t>(size()) * sizeof(T)), origin_->exit, where(),
-        " holds fewer bytes than its shape ", format_shape(shape_), " needs");
+  check_stored<T>();
   ok(H5Dread(id_.get(), element<T>().memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0, origin_->exit,
      "cannot read ", where());
 }
@@ -113,6 +124,7 @@ void Hdf5Dataset::append(const T* values, int64_t count) {
 }
 
 #define TAPESTRY_INSTANTIATE(T)                                      \
+  template void Hdf5Dataset::check_stored<T>() const;                \
   template void Hdf5Dataset::read(T*) const;                         \
   template void Hdf5Dataset::write(const T*);                        \
   template void Hdf5Dataset::read_range(int64_t, int64_t, T*) const; \

@@ -217,8 +217,8 @@ std::string Hdf5File::read_text(const std::string& name) const {
   const auto texts = hdf5::read_texts(type, space, [&](hid_t memory_type, void* values) {
     return H5Dread(id, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0;
   });
-  ok(texts.size() == 1, origin_->exit, "cannot read dataset '", name, "' of '", path(), "'");
-  return texts[0];
+  ok(texts && texts->size() == 1, origin_->exit, "cannot read dataset '", name, "' of '", path(), "'");
+  return texts->front();
 }
 
 #define TAPESTRY_INSTANTIATE(T)                                                           \

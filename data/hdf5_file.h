@@ -45,8 +45,11 @@ class Hdf5Dataset {
  public:
   const std::string& name() const { return name_; }
   const Hdf5Shape& shape() const { return shape_; }
-  /// Number of elements.
+  /// Number of elements; the largest number there is if it is larger.
   int64_t size() const;
+  /// Throws unless the file holds as many bytes as `size()` elements of type T need: before room is made.
+  template <class T>
+  void check_stored() const;
   /// "int64", "uint16", "float32", ...; "other" for what this class does not read.
   std::string type() const;
 
@@ -116,6 +119,7 @@ class Hdf5File {
   template <class T>
   std::vector<T> read(const std::string& name) const {
     const Hdf5Dataset data = dataset(name);
+    data.check_stored<T>();
     std::vector<T> values(static_cast<size_t>(data.size()));
     data.read(values.data());
     return values;

@@ -1,13 +1,16 @@
 #include "data/hdf5_library.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <new>
 
 namespace tapestry {
 namespace hdf5 {
 namespace {
 
 constexpr const char* kErrno = "errno = ";
+constexpr size_t kMostTextBytes = size_t{1} << 28;
 
 std::recursive_mutex& library_mutex() {
   static std::recursive_mutex mutex;
@@ -29,6 +32,8 @@ Session::Session() : lock_(library_mutex()) {
   thread_local const herr_t silenced = H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
   static_cast<void>(silenced);
 }
+
+void release_in_child() { new (&library_mutex()) std::recursive_mutex; }
 
 std::string last_error() {
   std::string text;
@@ -78,20 +83,22 @@ Hdf5Id text_type() {
   return type;
 }
 
-std::vector<std::string> read_texts(const Hdf5Id& type, const Hdf5Id& space,
-                                    const std::function<bool(hid_t, void*)>& read) {
-  const auto count = static_cast<size_t>(H5Sget_simple_extent_npoints(space.get()));
+std::optional<std::vector<std::string>> read_texts(const Hdf5Id& type, const Hdf5Id& space,
+                                                   const std::function<bool(hid_t, void*)>& read) {
+  const bool variable = H5Tis_variable_str(type.get()) > 0;
+  const size_t width = variable ? sizeof(char*) : H5Tget_size(type.get());
+  const auto count = static_cast<size_t>(std::max<hssize_t>(0, H5Sget_simple_extent_npoints(space.get())));
+  if (width == 0 || count > kMostTextBytes / width) return std::nullopt;
   std::vector<std::string> texts;
-  if (H5Tis_variable_str(type.get()) > 0) {
+  if (variable) {
     std::vector<char*> pointers(count, nullptr);
-    const bool good = read(type.get(), pointers.data());
+    if (!read(type.get(), pointers.data())) return std::nullopt;
     for (const char* text : pointers) texts.emplace_back(text ? text : "");
     H5Dvlen_reclaim(type.get(), space.get(), H5P_DEFAULT, pointers.data());
-    return good ? texts : std::vector<std::string>{};
+    return texts;
   }
-  const size_t width = H5Tget_size(type.get());
   std::vector<char> bytes(count * width);
-  if (!read(type.get(), bytes.data())) return {};
+  if (!read(type.get(), bytes.data())) return std::nullopt;
   for (size_t i = 0; i < count; ++i) {
     const char* text = bytes.data() + i * width;
     texts.emplace_back(text, strnlen(text, width));

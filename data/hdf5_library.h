@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,9 @@ class Session {
  private:
   std::lock_guard<std::recursive_mutex> lock_;
 };
+
+/// For a child process of fork(), where the thread that holds the library is not there any more.
+void release_in_child();
 
 /// The innermost message of libhdf5's last error, to end a message of ours with.
 std::string last_error();
@@ -42,7 +46,8 @@ Element element();
 /// A new variable-length UTF-8 string type.
 Hdf5Id text_type();
 /// Reads strings of variable or fixed length out of a dataset or attribute; `read` is H5Dread or H5Aread.
-std::vector<std::string> read_texts(const Hdf5Id& type, const Hdf5Id& space,
-                                    const std::function<bool(hid_t memory_type, void*)>& read);
+/// Nothing if it fails, or if there are more than any file of ours holds.
+std::optional<std::vector<std::string>> read_texts(const Hdf5Id& type, const Hdf5Id& space,
+                                                   const std::function<bool(hid_t memory_type, void*)>& read);
 
 }  // namespace tapestry::hdf5

@@ -213,13 +213,4 @@ void TokenFile::check_tokenizer(const Tokenizer& known, const std::string& model
   tapestry::check_tokenizer(identity_, path_, known, model);
 }
 
-void TokenFile::check_content() const {
-  tokenizer();
-  for (const Split split : kSplits) {
-    documents(split);
-    text(split);
-    check_tokens(split);
-  }
-}
-
 }  // namespace tapestry

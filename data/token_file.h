@@ -82,8 +82,6 @@ class TokenFile {
 
   /// Reads all tokens of a split once.
   void check_tokens(Split split) const;
-  /// Reads everything once: ids, document starts, and that the tokenizer is the one it claims to be.
-  void check_content() const;
 
  private:
   std::string path_, sha256_, identity_;

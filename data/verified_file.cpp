@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/signals.h"
+#include "data/hdf5_probe.h"
 #include "data/input_file.h"
 #include "data/sha256.h"
 
@@ -17,8 +18,10 @@ constexpr std::string_view kMagic = "TAPESTRY 1\n";
 
 // The only user block that fits kind, length and hash: reading compares all 512 bytes with it.
 std::string make_user_block(const VerifiedHeader& header) {
-  std::string block =
-      join(kMagic, "kind ", header.kind, "\nlength ", header.length, "\nsha256 ", header.sha256, "\n");
+  // Not through a stream, which would come out short where memory is.
+  std::string block(kMagic);
+  block += "kind " + header.kind + "\nlength " + std::to_string(header.length) + "\nsha256 " + header.sha256 +
+           "\n";
   require(block.size() <= kUserBlock, "the kind of a verified file has a short name");
   block.resize(kUserBlock, '\0');
   return block;
@@ -132,6 +135,7 @@ VerifiedHeader verify_file(const std::string& path, Exit exit, bool hash) {
 Hdf5File open_verified(const std::string& path, const FileKind& kind, bool hash) {
   const VerifiedHeader header = verify_file(path, kind.exit, hash);
   check(header.kind == kind.name, kind.exit, "'", path, "' is a ", header.kind, ", expected a ", kind.name);
+  probe_hdf5(path, kind.exit);
   Hdf5File file = Hdf5File::open(path, kind.exit);
   const auto version = file.read_attribute<int64_t>("/", "format_version");
   check(version >= 1 && version <= kind.version, kind.exit, "'", path, "' has format version ", version,

@@ -19,7 +19,8 @@ struct FileKind {
 
 /// An HDF5 file that verifies itself: a 512-byte user block in front holds a magic, the length and the
 /// SHA-256 of what follows, as text that `head -c 512` shows. libhdf5, which crashes on some malformed files,
-/// sees only bytes that passed. The root has the attributes `format` (the kind's name) and `format_version`.
+/// sees only bytes that passed, in a child process first. The root has the attributes `format` (the kind's
+/// name) and `format_version`.
 ///
 /// The writer appears under its name whole, at commit(). It keeps the file in memory when `expected_bytes` is
 /// at most `memory_limit`, else streams into the temporary file and hashes that at the end.
@@ -52,7 +53,7 @@ bool has_verified_magic(const std::string& path);
 VerifiedHeader read_verified_header(const std::string& path, Exit exit);
 /// Checks user block, length and, if `hash`, the SHA-256, without libhdf5. Errors carry `exit`.
 VerifiedHeader verify_file(const std::string& path, Exit exit, bool hash = true);
-/// verify_file(), then opens the content and checks kind and version.
+/// verify_file() and probe_hdf5(), then opens the content and checks kind and version.
 Hdf5File open_verified(const std::string& path, const FileKind& kind, bool hash = true);
 
 }  // namespace tapestry

@@ -135,6 +135,8 @@ Exit eval_text(const EvalOptions& options, const ReportOptions& report_to, Devic
   const NllSum sum = sum_nll(*loaded.model, *text, count, protocol, go_on,
                              [&](int64_t context, double nll) { by_position.add(context, nll); });
   progress.finish();
+  check(std::isfinite(sum.mean()), Exit::nonfinite, "the loss of ", options.checkpoint, " on ", text->name(),
+        " is not finite: ", sum.mean());
   Report report = report_of(options, protocol, sum, counts_of(file, split, *loaded.tokenizer, count));
   if (const auto share = keys_read_share(loaded.config, protocol.seq_len))
     report.add("keys_read_share", *share);

@@ -29,10 +29,9 @@ namespace cpu {
 
 template <class T>
 void adamw_update(const AdamWBlock<T>* blocks, size_t count) {
-  for_pieces(blocks, count, [](const AdamWBlock<T>& block, int64_t begin, int64_t end) {
-    const auto [element, p, g, m, v, n] = block;
+  for_pieces(blocks, count, [](AdamWBlock<T> to, int64_t begin, int64_t end) {
 #pragma omp simd
-    for (int64_t i = begin; i < end; ++i) element(p[i], g[i], m[i], v[i]);
+    for (int64_t i = begin; i < end; ++i) to.element(to.p[i], to.g[i], to.m[i], to.v[i]);
   });
 }
 

@@ -32,14 +32,13 @@ namespace cpu {
 
 template <class T>
 void sgd_update(const SgdBlock<T>* blocks, size_t count) {
-  for_pieces(blocks, count, [](const SgdBlock<T>& block, int64_t begin, int64_t end) {
-    const auto [element, p, g, buffer, n] = block;
-    if (buffer) {
+  for_pieces(blocks, count, [](SgdBlock<T> to, int64_t begin, int64_t end) {
+    if (to.buffer) {
 #pragma omp simd
-      for (int64_t i = begin; i < end; ++i) element(p[i], g[i], buffer[i]);
+      for (int64_t i = begin; i < end; ++i) to.element(to.p[i], to.g[i], to.buffer[i]);
     } else {
 #pragma omp simd
-      for (int64_t i = begin; i < end; ++i) element(p[i], g[i]);
+      for (int64_t i = begin; i < end; ++i) to.element(to.p[i], to.g[i]);
     }
   });
 }

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <limits>
 
+#include "tests/support/forged_file.h"
 #include "tests/support/paths.h"
 #include "tests/support/tiny_run.h"
 #include "train/checkpoint.h"
@@ -109,6 +111,32 @@ TEST_F(Main, EvalAndGenerateRefuse) {
   write_text(folder_ / "run/last.h5", checkpoint.substr(0, 20'000));
   expect_refused(generate + "run/last.h5", 7, {"truncated"});
   expect_refused(eval + "tokens.h5", 7, {"truncated"});
+}
+
+TEST_F(Main, BenchRefuses) {
+  const std::string bench = "tapestry bench --config tiny.ini --model.vocab_size 256 --repeats 1 ";
+  expect_refused(bench + "--mode backward", 2, {"--mode", "forward, train"});
+  expect_refused(bench + "--seq-len 16,long", 2, {"--seq-len long", "integer"});
+  expect_refused(bench + "--seq-len 64 --batch-tokens 32", 2, {"--batch-tokens 32"});
+  expect_refused(bench + "--repeats 0", 2, {"--repeats"});
+  expect_refused(bench + "--attention standart", 2, {"standart", "standard?"});
+  expect_refused(bench + "--seq-len 8 --json nowhere/report", 4, {"nowhere/report"});
+  expect_refused(bench + "--seq-len 8 > /dev/full", 4, {"standard output"});
+  expect_refused(bench + "--seq-len 1000 --batch-size 1000000000", 6, {"memory"});
+}
+
+TEST_F(Main, EvalRefusesOptionsAndNumbersThatAreNotFinite) {
+  ASSERT_EQ(train("run", "--train.max_steps 1").status, 0);
+  const std::string eval = "tapestry eval --checkpoint run/last.h5 --tokens tokens.h5 ";
+  expect_refused(eval + "--protocol stride", 2, {"windows, strided"});
+  expect_refused(eval + "--split test", 2, {"train, valid"});
+  expect_refused(eval + "--batch-size 0", 2, {"batch-size"});
+  expect_refused(eval + "--seq-len -3", 2, {"seq-len"});
+  forge(file("run", "last.h5"), [](hid_t checkpoint) {
+    for (const char* name : {"model/final_norm.weight", "model/embedding.weight"})
+      fill_dataset(checkpoint, name, std::numeric_limits<float>::infinity());
+  });
+  expect_refused(eval + "> /dev/null", 5, {"run/last.h5", "not finite"});
 }
 
 TEST_F(Main, ADiskThatFillsUpWhileTrainingKeepsTheOldCheckpoint) {

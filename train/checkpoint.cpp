@@ -1,6 +1,7 @@
 #include "train/checkpoint.h"
 
 #include <cmath>
+#include <filesystem>
 #include <set>
 
 #include "data/tokenizer_store.h"
@@ -128,12 +129,24 @@ auto as_checkpoint(const std::string& path, const Read& read) {
   }
 }
 
+/// A config that describes a much larger model than the file can hold is found before room is made for that.
+void check_fits(const ModelOptions& model, const std::string& path) {
+  const auto width = static_cast<double>(model.n_embd);  // numbers may multiply to more than an integer holds
+  const double least =
+      width * static_cast<double>(model.vocab_size) + width * width * static_cast<double>(model.n_layer);
+  const auto bytes = static_cast<double>(std::filesystem::file_size(path));
+  check(least * sizeof(float) <= 2 * bytes, Exit::checkpoint, "its config describes a model of at least ",
+        least, " parameters, more than its ", bytes, " bytes can hold");
+}
+
 }  // namespace
 
-void save_checkpoint(const std::string& path, const CheckpointParts& parts) {
+void save_checkpoint(const std::string& path, const CheckpointParts& parts, FileCalls calls,
+                     int64_t memory_limit) {
   const std::vector<NamedParameter> parameters = parts.model.parameters();
   check_finite(parameters, path);
-  VerifiedWriter writer(path, kCheckpointFile, expected_bytes(parameters, parts.optimizer));
+  VerifiedWriter writer(path, kCheckpointFile, expected_bytes(parameters, parts.optimizer), std::move(calls),
+                        memory_limit);
   Hdf5File& file = writer.hdf5();
   file.write_text("config", parts.config);
   for (const auto& [name, parameter] : parameters) write_tensor(file, "model/" + name, parameter.value());
@@ -229,7 +242,9 @@ void Checkpoint::load_optimizer(Optimizer& optimizer) const {
 std::unique_ptr<LanguageModel> make_unset_model(const Checkpoint& checkpoint, Device device) {
   return as_checkpoint(checkpoint.path(), [&] {
     const Config config = checkpoint.config();
-    return std::make_unique<LanguageModel>(config.get(model_options()), config,
+    const ModelOptions model = config.get(model_options());
+    check_fits(model, checkpoint.path());
+    return std::make_unique<LanguageModel>(model, config,
                                            ModuleContext{.device = device, .initialise = false});
   });
 }

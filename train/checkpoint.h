@@ -29,7 +29,9 @@ struct CheckpointParts {
 
 /// Writes one self-verifying HDF5 file (DESIGN section 8); an older file of the name survives any failure.
 /// A parameter that is not finite is Error(nonfinite): such weights never replace good ones.
-void save_checkpoint(const std::string& path, const CheckpointParts& parts);
+void save_checkpoint(const std::string& path, const CheckpointParts& parts,
+                     FileCalls calls = FileCalls::system(),
+                     int64_t memory_limit = VerifiedWriter::kMemoryLimit);
 
 /// A checkpoint open for reading, its hash already verified. All errors are Exit::checkpoint.
 class Checkpoint {

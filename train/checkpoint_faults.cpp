@@ -31,10 +31,10 @@ void find_model_faults(const Checkpoint& checkpoint, const Module& model, FaultL
   std::set<std::string> names;
   for (const auto& [name, parameter] : model.parameters()) names.insert(name);
   faults.add(checkpoint.faults_of_names("model", names));
-  for (const auto& [name, parameter] : model.parameters()) {
-    const std::string dataset = "model/" + name;
+  for (const NamedParameter& named : model.parameters()) {
+    const std::string dataset = "model/" + named.name;
     if (checkpoint.file().has(dataset))
-      faults.run([&] { check_values(checkpoint.file(), dataset, parameter.shape()); });
+      faults.run([&] { check_values(checkpoint.file(), dataset, named.parameter.shape()); });
   }
 }
 
@@ -47,10 +47,11 @@ void find_optimizer_faults(const Checkpoint& checkpoint, const Module& model, Fa
     names[state.name.substr(0, slash)].insert(state.name.substr(slash + 1));
   }
   std::set<std::string> kinds;
-  for (const auto& [kind, wanted] : names) {
-    kinds.insert(kind);
-    if (checkpoint.file().has("optimizer/" + kind))
-      faults.run([&] { faults.add(checkpoint.faults_of_names("optimizer/" + kind, wanted)); });
+  for (const auto& named : names) {
+    const std::string group = "optimizer/" + named.first;
+    kinds.insert(named.first);
+    if (checkpoint.file().has(group))
+      faults.run([&] { faults.add(checkpoint.faults_of_names(group, named.second)); });
   }
   faults.add(checkpoint.faults_of_names("optimizer", kinds));
   for (const NamedTensor& state : optimizer->state()) {

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "train/fault_list.h"
+#include "base/fault_list.h"
 
 namespace tapestry {
 

@@ -4,10 +4,10 @@
 #include <string>
 #include <vector>
 
+#include "base/fault_list.h"
 #include "data/hdf5_file.h"
 #include "data/verified_file.h"
 #include "layers/language_model.h"
-#include "train/fault_list.h"
 
 namespace tapestry {
 

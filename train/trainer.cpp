@@ -9,6 +9,7 @@
 #include "base/resources.h"
 #include "base/signals.h"
 #include "base/units.h"
+#include "data/atomic_file.h"
 #include "optim/clip.h"
 
 namespace tapestry {
@@ -56,18 +57,19 @@ Trainer::Trainer(TrainerParts parts, const TrainOptions& options, double grad_cl
 }
 
 Exit Trainer::run() {
-  if (state_.step == 0) parts_.save(parts_.folder.last(), state_);
+  if (state_.step == 0) save_as(parts_.folder.last());
   RunLog log(parts_.folder.metrics(), state_.step - (state_.unfinished ? 1 : 0));
   if (state_.unfinished) after_step(log);
   while (!finished() && !stop_requested()) {
     step();
     after_step(log);
   }
-  parts_.save(parts_.folder.last(), state_);
+  save_as(parts_.folder.last());
   return finished() && !state_.unfinished ? Exit::done : Exit::stopped;
 }
 
 void Trainer::step() {
+  saved_.clear();
   const TokenMean loss = accumulate_gradients();
   const GradientNorm norm = clip_gradient_norm(parts_.optimizer.parameters(), grad_clip_);
   if (!std::isfinite(loss.sum()) || !norm.nonfinite.empty()) stop_nonfinite(loss.mean(), norm.nonfinite);
@@ -105,7 +107,7 @@ TokenMean Trainer::accumulate_gradients() {
 }
 
 void Trainer::stop_nonfinite(double loss, const std::string& parameter) {
-  parts_.save(parts_.folder.last(), state_);
+  save_as(parts_.folder.last());
   fail(Exit::nonfinite, "step ", state_.step + 1, ": the loss is ", loss,
        parameter.empty() ? "" : " and the gradient of " + parameter + " is not finite",
        "; the state before this step is in ", parts_.folder.last().string(),
@@ -113,6 +115,7 @@ void Trainer::stop_nonfinite(double loss, const std::string& parameter) {
 }
 
 void Trainer::after_step(RunLog& log) {
+  saved_.clear();
   const bool validated = state_.step == 0 || due(options_.eval_every) || finished();
   const double valid_loss = validated ? validate() : LogRow::unknown;
   // Cut short by a signal: the resumed run begins with what is missing here.
@@ -157,9 +160,17 @@ void Trainer::keep_best(double valid_loss) {
 }
 
 void Trainer::save_numbered() {
-  parts_.save(parts_.folder.step(state_.step), state_);
-  parts_.save(parts_.folder.last(), state_);
+  save_as(parts_.folder.step(state_.step));
+  save_as(parts_.folder.last());
   parts_.folder.prune(options_.keep);
+}
+
+void Trainer::save_as(const std::filesystem::path& path) {
+  if (saved_.empty())
+    parts_.save(path, state_);
+  else
+    share_file_atomically(saved_, path);
+  saved_ = path;
 }
 
 }  // namespace tapestry

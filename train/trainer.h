@@ -53,6 +53,8 @@ class Trainer {
   double validate();
   void keep_best(double valid_loss);
   void save_numbered();
+  /// Where the state was saved already, the file gets a second name.
+  void save_as(const std::filesystem::path& path);
   bool due(int64_t every) const { return every > 0 && state_.step % every == 0; }
   bool finished() const { return state_.step >= options_.max_steps; }
   int64_t step_tokens() const { return parts_.batches.tokens_per_step(); }
@@ -62,9 +64,10 @@ class Trainer {
   double grad_clip_;
   uint64_t seed_;
   TrainingState state_;
-  double started_;         // seconds on the steady clock when this process began to train
-  double seconds_before_;  // spent by earlier starts of the run
-  double logged_at_;       // seconds of the run, less later validations, and tokens at the last logged step
+  std::filesystem::path saved_;  // a checkpoint of exactly this state, if there is one
+  double started_;               // seconds on the steady clock when this process began to train
+  double seconds_before_;        // spent by earlier starts of the run
+  double logged_at_;  // seconds of the run, less later validations, and tokens at the last logged step
   int64_t tokens_at_log_;
 };
 

@@ -6,7 +6,7 @@
 #include "base/report.h"
 #include "base/signals.h"
 #include "data/safetensors.h"
-#include "data/token_file.h"
+#include "data/token_file_faults.h"
 #include "train/checkpoint_faults.h"
 #include "train/commands.h"
 #include "train/file_kind.h"
@@ -26,17 +26,6 @@ const OptionTable<VerifyOptions>& verify_options() {
                                      "folders or indexes of the latter")
                                 .plain_words("file");
   return table;
-}
-
-void find_token_file_faults(const std::string& path, FaultList& faults) {
-  std::optional<TokenFile> file;
-  if (!faults.run([&] { file.emplace(path); })) return;
-  faults.run([&] { file->tokenizer(); });
-  for (const Split split : {Split::train, Split::valid}) {
-    faults.run([&] { file->documents(split); });
-    faults.run([&] { file->text(split); });
-    faults.run([&] { file->check_tokens(split); });
-  }
 }
 
 /// Looks at every value of the types that models are trained with; the rest, masks and indices, cannot be

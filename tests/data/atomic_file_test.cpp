@@ -57,6 +57,7 @@ struct FailNth {
     faulty.rename = [=, this](const char* from, const char* to) {
       return now() ? -1 : real.rename(from, to);
     };
+    faulty.link = [=, this](const char* from, const char* to) { return now() ? -1 : real.link(from, to); };
     return faulty;
   }
 };
@@ -159,6 +160,64 @@ TEST(AtomicFile, SyncsTheFileBeforeTheRenameAndTheFolderAfterIt) {
   file.append("x");
   file.commit();
   EXPECT_EQ(order, "file rename folder ");
+}
+
+TEST(AtomicFile, SharingGivesTheFileASecondName) {
+  const TemporaryFolder folder;
+  write_file_atomically(folder / "new.bin", "new");
+  write_file_atomically(folder / "last.bin", kOld);
+  share_file_atomically(folder / "new.bin", folder / "last.bin");
+  EXPECT_TRUE(fs::equivalent(folder / "new.bin", folder / "last.bin"));
+  share_file_atomically(folder / "new.bin", folder / "last.bin");
+  EXPECT_EQ(count_files(folder.path()), 2);
+  write_file_atomically(folder / "last.bin", "newer");
+  EXPECT_EQ(read_text(folder / "new.bin"), "new");
+}
+
+TEST(AtomicFile, SharingCopiesWhereThereAreNoHardLinks) {
+  const TemporaryFolder folder;
+  write_file_atomically(folder / "new.bin", big_content());
+  FileCalls calls = FileCalls::system();
+  calls.link = [](const char*, const char*) {
+    errno = EPERM;
+    return -1;
+  };
+  share_file_atomically(folder / "new.bin", folder / "last.bin", calls);
+  EXPECT_FALSE(fs::equivalent(folder / "new.bin", folder / "last.bin"));
+  EXPECT_EQ(read_text(folder / "last.bin"), big_content());
+  EXPECT_EQ(count_files(folder.path()), 2);
+}
+
+TEST(AtomicFile, EveryCallOfSharingMayFailAndBothFilesSurvive) {
+  for (int n = 1;; ++n) {
+    const TemporaryFolder folder;
+    write_file_atomically(folder / "new.bin", "new");
+    write_file_atomically(folder / "last.bin", kOld);
+    FailNth fault{n, EIO};
+    try {
+      share_file_atomically(folder / "new.bin", folder / "last.bin", fault.calls());
+      EXPECT_EQ(read_text(folder / "last.bin"), "new") << n;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.exit(), Exit::io);
+      const std::string last = read_text(folder / "last.bin");
+      EXPECT_TRUE(last == kOld || last == "new") << n;
+    }
+    EXPECT_EQ(read_text(folder / "new.bin"), "new") << n;
+    EXPECT_EQ(count_files(folder.path()), 2) << n;
+    if (fault.fired) continue;
+    EXPECT_GE(n, 9);  // open, close, link, open; fsync, close, rename; open, fsync and close of the folder
+    break;
+  }
+}
+
+// Numbers of processes come again, in containers above all.
+TEST(AtomicFile, NeverWritesIntoWhatAProcessOfTheSameNumberLeft) {
+  const TemporaryFolder folder;
+  write_text(folder / "whole.bin", kOld);
+  fs::create_hard_link(folder / "whole.bin", folder / join("a.bin.tmp-", getpid()));
+  write_file_atomically(folder / "a.bin", "new");
+  EXPECT_EQ(read_text(folder / "whole.bin"), kOld);
+  EXPECT_EQ(read_text(folder / "a.bin"), "new");
 }
 
 TEST(AtomicFile, ModeIsThatOfANormalCreate) {

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <random>
 #include <thread>
 
@@ -21,10 +22,11 @@ int number_of_kills() {
 }
 
 /// Starts a program that saves for ever, and kills it `after` it has saved once.
-void kill_while_saving(const std::string& mode, const std::string& path, std::chrono::microseconds after) {
+void kill_while_saving(const std::string& mode, const std::string& path, std::chrono::microseconds after,
+                       int64_t width = 64) {
   int ready[2];
   ASSERT_EQ(pipe(ready), 0);
-  const std::string line = "exec " + save_loop(mode, path, 1'000'000'000, 64);
+  const std::string line = "exec " + save_loop(mode, path, 1'000'000'000, width);
   const pid_t child = fork();
   if (child == 0) {
     dup2(ready[1], STDOUT_FILENO);
@@ -52,7 +54,7 @@ int unusable_after_kills(const std::string& mode, const std::string& path, int k
     if (testing::Test::HasFatalFailure()) return -1;
     const std::string faults = faults_of(path);
     unusable += !faults.empty();
-    if (mode == "atomic") {
+    if (mode != "in-place") {
       EXPECT_EQ(faults, "") << "kill " << i;
     }
   }
@@ -64,6 +66,22 @@ TEST(Kill, AtAnyTimeLeavesAWholeCheckpoint) {
   EXPECT_EQ(unusable_after_kills("atomic", folder / "last.h5", number_of_kills()), 0);
   TinyCheckpoint().save(folder / "last.h5", 1);
   EXPECT_EQ(count_files(folder.path()), 1) << "what the killed left is still there";
+}
+
+TEST(Kill, AtAnyTimeOfAStreamedSaveLeavesAWholeCheckpoint) {
+  const TemporaryFolder folder;
+  EXPECT_EQ(unusable_after_kills("streamed", folder / "last.h5", number_of_kills() / 4), 0);
+}
+
+/// A width of 1536 makes 340 MB, which is more than is ever built in memory.
+TEST(Kill, OfALargeSaveLeavesAWholeCheckpoint) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "last.h5";
+  for (const int milliseconds : {20, 200, 500, 900}) {
+    kill_while_saving("atomic", path, std::chrono::milliseconds(milliseconds), 1536);
+    ASSERT_GT(std::filesystem::file_size(path), VerifiedWriter::kMemoryLimit);
+    EXPECT_EQ(faults_of(path), "") << milliseconds;
+  }
 }
 
 TEST(Kill, FindsAWriterThatOverwrites) {

@@ -8,8 +8,9 @@
 namespace tapestry::test {
 namespace {
 
-/// save_loop atomic|in-place PATH SAVES WIDTH: saves a checkpoint of step 1, says "ready", then saves steps 2
-/// to SAVES. `in-place` writes the same bytes over the old file, as a program without care would.
+/// save_loop atomic|streamed|in-place PATH SAVES WIDTH: saves a checkpoint of step 1, says "ready", then
+/// saves steps 2 to SAVES. `streamed` takes the way of checkpoints that are too large to be built in memory;
+/// `in-place` writes the same bytes over the old file, as a program without care would.
 int run(const std::string& mode, const std::string& path, int64_t saves, int64_t width) {
   TinyCheckpoint checkpoint(width);
   std::string bytes;
@@ -21,7 +22,7 @@ int run(const std::string& mode, const std::string& path, int64_t saves, int64_t
     if (mode == "in-place")
       write_text(path, bytes);
     else
-      checkpoint.save(path, step);
+      checkpoint.save(path, step, FileCalls::system(), mode == "streamed" ? 0 : VerifiedWriter::kMemoryLimit);
     if (step == 1) {
       std::puts("ready");
       std::fflush(stdout);

@@ -54,16 +54,18 @@ class SystemCalls : public testing::Test {
 };
 
 TEST_F(SystemCalls, AKillAtAnyOfASaveLeavesAWholeCheckpoint) {
-  int kills = 0;
-  for (const auto& [call, count] : calls_of_second_save("atomic")) {
-    for (int k = count.first + 1; k <= count.second; ++k, ++kills) {
-      SCOPED_TRACE(join(call, " ", k));
-      ASSERT_EQ(inject("atomic", call, "signal=KILL", std::to_string(k)).status, 137)
-          << "the fault did not fire";
-      EXPECT_EQ(faults_of(path_), "");
+  for (const char* mode : {"atomic", "streamed"}) {
+    int kills = 0;
+    for (const auto& [call, count] : calls_of_second_save(mode)) {
+      for (int k = count.first + 1; k <= count.second; ++k, ++kills) {
+        SCOPED_TRACE(join(mode, " ", call, " ", k));
+        ASSERT_EQ(inject(mode, call, "signal=KILL", std::to_string(k)).status, 137)
+            << "the fault did not fire";
+        EXPECT_EQ(faults_of(path_), "");
+      }
     }
+    EXPECT_GE(kills, 9);  // open, two writes, fsync, close, rename; open, fsync and close of the folder
   }
-  EXPECT_GE(kills, 9);  // open, two writes, fsync, close, rename; open, fsync and close of the folder
 }
 
 TEST_F(SystemCalls, AKillFindsAWriterThatOverwrites) {
@@ -77,29 +79,35 @@ TEST_F(SystemCalls, AKillFindsAWriterThatOverwrites) {
   EXPECT_GT(unusable, 0);
 }
 
-TEST_F(SystemCalls, AFailureOfAnyOfASaveIsAnErrorAndLeavesAWholeCheckpoint) {
-  for (const auto& [call, count] : calls_of_second_save("atomic")) {
+/// One call of a save fails: the save goes on as if nothing was, or ends with an error that names the file.
+class FailingCalls : public SystemCalls, public testing::WithParamInterface<const char*> {};
+
+TEST_P(FailingCalls, AreErrorsAndLeaveAWholeCheckpoint) {
+  const std::string mode = GetParam();
+  for (const auto& [call, count] : calls_of_second_save(mode)) {
     if (call == "unlink") continue;
     for (int k = count.first + 1; k <= count.second; ++k) {
-      for (const char* error : {"EIO", "ENOSPC"}) {
-        for (const char* more : {"", "+"}) {
-          SCOPED_TRACE(join(call, " ", k, more, " ", error));
-          const ShellResult result = inject("atomic", call, join("error=", error), std::to_string(k) + more);
-          ASSERT_THAT(read_text(log_), HasSubstr("(INJECTED)")) << "the fault did not fire";
-          EXPECT_EQ(faults_of(path_), "");
-          // What fails behind the rename and the sync of the folder, such as the look for leftovers, may
-          // pass.
-          if (result.status == 0) {
-            EXPECT_EQ(Checkpoint(path_).state().step, 2);
-          } else {
-            EXPECT_EQ(result.status, 4) << result.errors;
-            EXPECT_THAT(result.errors, HasSubstr("last.h5"));
-          }
+      for (const char* fault : {"EIO", "EIO+", "ENOSPC", "ENOSPC+"}) {
+        SCOPED_TRACE(join(call, " ", k, " ", fault));
+        const std::string error = std::string(fault).substr(0, std::string(fault).find('+'));
+        const std::string more = std::string(fault).substr(error.size());
+        const ShellResult result = inject(mode, call, "error=" + error, std::to_string(k) + more);
+        ASSERT_THAT(read_text(log_), HasSubstr("(INJECTED)")) << "the fault did not fire";
+        EXPECT_EQ(faults_of(path_), "");
+        // What fails behind the rename and the sync of the folder, such as the look for leftovers, may pass.
+        if (result.status == 0) {
+          EXPECT_EQ(Checkpoint(path_).state().step, 2);
+        } else {
+          EXPECT_EQ(result.status, 4) << result.errors;
+          EXPECT_THAT(result.errors, HasSubstr("last.h5"));
         }
       }
     }
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(OfASave, FailingCalls, testing::Values("atomic", "streamed"),
+                         [](const auto& info) { return std::string(info.param); });
 
 }  // namespace
 }  // namespace tapestry::test

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "data/sha256.h"
 #include "tests/support/temporary_folder.h"
@@ -33,7 +34,7 @@ inline void forge(const std::string& path, const std::function<void(hid_t file)>
 
 inline void remove_link(hid_t file, const std::string& name) { H5Ldelete(file, name.c_str(), H5P_DEFAULT); }
 
-/// Puts a dataset of this type and shape, with zeros, in the place of another.
+/// Puts a dataset of this type and shape, with any values, in the place of another.
 inline void replace_dataset(hid_t file, const std::string& name, hid_t type,
                             const std::vector<hsize_t>& shape) {
   if (H5Lexists(file, name.c_str(), H5P_DEFAULT) > 0) remove_link(file, name);
@@ -45,6 +46,15 @@ inline void replace_dataset(hid_t file, const std::string& name, hid_t type,
   H5Dclose(data);
   H5Pclose(creation);
   H5Sclose(space);
+}
+
+/// Overwrites a float32 dataset with one value.
+inline void fill_dataset(hid_t file, const std::string& name, float value) {
+  const hid_t data = H5Dopen2(file, name.c_str(), H5P_DEFAULT), space = H5Dget_space(data);
+  const std::vector<float> values(static_cast<size_t>(H5Sget_simple_extent_npoints(space)), value);
+  H5Dwrite(data, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data());
+  H5Sclose(space);
+  H5Dclose(data);
 }
 
 inline void set_attribute(hid_t file, const std::string& object, const std::string& name, int64_t value) {

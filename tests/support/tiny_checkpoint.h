@@ -23,10 +23,12 @@ class TinyCheckpoint {
     if (with_optimizer) optimizer_ = make_optimizer(config_.get(optim_options()), model_.parameters());
   }
 
-  void save(const std::string& path, int64_t step) {
+  void save(const std::string& path, int64_t step, FileCalls calls = FileCalls::system(),
+            int64_t memory_limit = VerifiedWriter::kMemoryLimit) {
     if (optimizer_) optimizer_->set_steps(step);
     const TrainingState state{.step = step, .tokens = 16 * step, .history = {{.step = 0}, {.step = step}}};
-    save_checkpoint(path, {model_, ByteTokenizer(), text_, optimizer_.get(), state});
+    save_checkpoint(path, {model_, ByteTokenizer(), text_, optimizer_.get(), state}, std::move(calls),
+                    memory_limit);
   }
   LanguageModel& model() { return model_; }
 

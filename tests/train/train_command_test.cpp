@@ -52,6 +52,16 @@ TEST_F(TrainCommand, SplitAtEveryStepGivesTheSameBits) {
   }
 }
 
+TEST_F(TrainCommand, ACheckpointIsWrittenOnceAndHasTwoNames) {
+  ASSERT_EQ(train("run").status, 0);
+  EXPECT_TRUE(std::filesystem::equivalent(file("run", "step-12.h5"), file("run", "last.h5")));
+  EXPECT_EQ(Checkpoint(file("run", "last.h5")).state().step, 12);
+  EXPECT_EQ(Checkpoint(file("run", "step-8.h5")).state().step, 8);
+  ASSERT_EQ(train("run", "--resume --train.max_steps 13").status, 0);
+  EXPECT_EQ(Checkpoint(file("run", "last.h5")).state().step, 13);
+  EXPECT_EQ(Checkpoint(file("run", "step-12.h5")).state().step, 12);
+}
+
 TEST_F(TrainCommand, AnotherSeedIsAnotherRun) {
   ASSERT_EQ(train("a", "--train.max_steps 3").status, 0);
   ASSERT_EQ(train("b", "--train.max_steps 3 --run.seed 5").status, 0);

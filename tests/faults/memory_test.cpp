@@ -1,0 +1,92 @@
+#include <gmock/gmock.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+#include "base/program.h"
+#include "tests/faults/saving.h"
+#include "tests/support/tiny_run.h"
+#include "train/commands.h"
+
+namespace {
+
+/// Allocations until they fail; none does while it is negative.
+std::atomic<int64_t> allocations_left{-1};
+std::atomic<bool> all_later_too{false};
+std::atomic<bool> fired{false};
+
+}  // namespace
+
+[[gnu::noinline]] void* operator new(std::size_t bytes) {
+  if (allocations_left >= 0 && allocations_left-- == 0) {
+    fired = true;
+    if (all_later_too) allocations_left = 0;
+    throw std::bad_alloc();
+  }
+  if (void* memory = std::malloc(bytes > 0 ? bytes : 1)) return memory;
+  throw std::bad_alloc();
+}
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+
+namespace tapestry::test {
+namespace {
+
+class Memory : public testing::Test, protected TinyRun {
+ protected:
+  void SetUp() override { ASSERT_EQ(train("run", "--train.max_steps 1").status, 0); }
+
+  /// Runs the words of a command line in this process, with the n-th allocation failing.
+  int status_with_failure(const std::vector<std::string>& words, int64_t n, bool later_too) {
+    static const std::vector<Command> commands = {verify_command()};
+    testing::internal::CaptureStdout();
+    testing::internal::CaptureStderr();
+    fired = false;
+    all_later_too = later_too;
+    allocations_left = n;
+    int status = -1;  // of an exception that gets out
+    try {
+      status = dispatch(words, commands);
+    } catch (const std::exception&) {
+    }
+    allocations_left = -1;
+    testing::internal::GetCapturedStdout();
+    errors_ = testing::internal::GetCapturedStderr();
+    return status;
+  }
+
+  /// Lets the 1st, 2nd, 3rd allocation of a command fail, then ever larger ones, until it comes to its end.
+  void sweep(const std::vector<std::string>& words) {
+    int failures = 0;
+    for (int64_t n = 0;; n += 1 + n / 20) {
+      const int status = status_with_failure(words, n, failures % 2 == 1);
+      if (!fired) {
+        EXPECT_EQ(status, 0) << errors_;
+        break;
+      }
+      ++failures;
+      ASSERT_TRUE(status == 6 || status == 0) << "allocation " << n << ": " << status << " " << errors_;
+      if (status == 6) {
+        ASSERT_THAT(errors_, testing::HasSubstr("out of memory")) << n;
+      }
+    }
+    EXPECT_GT(failures, 50);
+  }
+
+  std::string errors_;
+};
+
+TEST_F(Memory, VerifySurvivesEachFailedAllocation) {
+  sweep({"verify", file("run", "last.h5"), folder_ / "tokens.h5"});
+}
+
+TEST_F(Memory, ALimitOnAddressesIsAnErrorThatSaysWhatToDo) {
+  const std::string line = "ulimit -v 4000000\n" + train_line("big", "--model.n_embd 32768");
+  const ShellResult result = shell(line);
+  EXPECT_EQ(result.status, 6) << result.errors;
+  EXPECT_THAT(result.errors, testing::AllOf(testing::HasSubstr("bytes"), testing::HasSubstr("batch size")));
+}
+
+}  // namespace
+}  // namespace tapestry::test

@@ -1,0 +1,58 @@
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <random>
+
+#include "base/clock.h"
+#include "tests/support/same_run.h"
+#include "tests/support/tiny_run.h"
+
+namespace tapestry::test {
+namespace {
+
+/// How long to go on with it; an hour for a release.
+double minutes() {
+  const char* given = std::getenv("TAPESTRY_SOAK_MINUTES");
+  return given ? std::atof(given) : 0.2;
+}
+
+class Soak : public testing::Test, protected TinyRun {
+ protected:
+  /// Starts the run, or goes on with it, and sends it the signal after a while. Returns its exit status.
+  int run_for(double seconds, const char* signal) {
+    const bool begun = std::filesystem::exists(file("run", "last.h5"));
+    const std::string line = train_line("run", kOptions + (begun ? " --resume" : ""));
+    const ShellResult result = shell(join("timeout --preserve-status -s ", signal, " ", seconds, " ",
+                                          program_path(), line.substr(line.find(' ')), " > /dev/null"));
+    errors_ = result.errors;
+    return result.status;
+  }
+
+  const std::string kOptions =
+      "--train.max_steps 600 --train.checkpoint_every 3 --train.eval_every 50 --train.log_every 5";
+  std::string errors_;
+};
+
+TEST_F(Soak, RandomSignalsAndResumingEndInTheUndisturbedRun) {
+  ASSERT_EQ(train("whole", kOptions).status, 0);
+  std::mt19937 random(5);
+  std::uniform_real_distribution<double> seconds(0.05, 2);
+  int stopped = 0, killed = 0, runs = 0;
+  for (const double end = steady_seconds() + 60 * minutes(); steady_seconds() < end; ++runs) {
+    std::filesystem::remove_all(folder_ / "run");
+    for (int status = -1; status != 0;) {
+      status = run_for(seconds(random), random() % 2 ? "TERM" : "KILL");
+      ASSERT_TRUE(status == 0 || status == 75 || status == 137 || status == 143) << status << errors_;
+      stopped += status == 75;
+      killed += status == 137;
+    }
+    expect_same_run(folder_ / "whole", folder_ / "run");
+  }
+  std::cout << runs << " runs, " << stopped << " stopped and " << killed << " killed on the way\n";
+  EXPECT_GT(stopped + killed, 0);
+}
+
+}  // namespace
+}  // namespace tapestry::test
