@@ -25,6 +25,14 @@ void copy_bytes(Device to_device, void* to, Device from_device, const void* from
 #endif
 }
 
+void synchronize(Device device) {
+#ifdef TAPESTRY_CUDA
+  if (device.is_cuda()) cuda::synchronize();
+#else
+  static_cast<void>(device);
+#endif
+}
+
 namespace cpu {
 namespace {
 

@@ -10,6 +10,9 @@ namespace tapestry {
 /// then, `to` on a CUDA device when what is launched next runs.
 void copy_bytes(Device to_device, void* to, Device from_device, const void* from, int64_t bytes);
 
+/// Returns when everything that was started on the device is done.
+void synchronize(Device device);
+
 /// What the pool and Tensor need of a device.
 namespace cpu {
 /// Memory from the system; null when it has none.

@@ -5,6 +5,7 @@
 #include <limits>
 #include <set>
 
+#include "autograd/memory.h"
 #include "autograd/pool.h"
 #include "autograd/random.h"
 #include "autograd/tape.h"
@@ -28,7 +29,7 @@ Tensor random_tokens(const StepShape& shape, int64_t vocab, uint64_t key) {
 class Subject {
  public:
   Subject(const ModelOptions& options, const Config& config, const StepShape& shape, const BenchPlan& plan)
-      : model_(options, config, {.seed = plan.seed}),
+      : model_(options, config, {.device = plan.device, .seed = plan.seed}),
         training_(shape.training),
         grad_clip_(plan.optim.grad_clip),
         learning_rate_(plan.optim.learning_rate),
@@ -42,6 +43,7 @@ class Subject {
   int64_t run() {
     if (!training_) {
       model_.loss(tokens_, targets_);
+      synchronize(model_.context().device);
       return 0;
     }
     int64_t saved = 0;
@@ -54,6 +56,7 @@ class Subject {
     const GradientNorm norm = clip_gradient_norm(optimizer_->parameters(), grad_clip_);
     optimizer_->step(learning_rate_, norm.scale);
     optimizer_->zero_grad();
+    synchronize(model_.context().device);
     return saved;
   }
 
@@ -68,9 +71,10 @@ class Subject {
 };
 
 void measure_memory(Subject& subject, BenchFigures& figures) {
-  pool_reset_peak(Device::cpu());
+  const Device device = subject.model().context().device;
+  pool_reset_peak(device);
   figures.saved_bytes = subject.run();
-  const PoolStats stats = pool_stats(Device::cpu());
+  const PoolStats stats = pool_stats(device);
   figures.peak_bytes = stats.peak;
   figures.run_bytes = stats.peak - stats.in_use;
   figures.peak_resident_bytes = peak_memory_bytes();
@@ -102,7 +106,7 @@ std::optional<double> BenchFigures::gemm_share(double Timing::*time) const {
 BenchFigures bench(const ModelOptions& model, const Config& config, const StepShape& shape,
                    const BenchPlan& plan) {
   require(plan.warmup >= 1 && plan.repeats >= 1, "a measurement needs a warm-up and a repeat");
-  pool_trim(Device::cpu());
+  pool_trim(plan.device);
   reset_peak_memory();
   Subject subject(model, config, shape, plan);
   BenchFigures figures;
@@ -110,7 +114,7 @@ BenchFigures bench(const ModelOptions& model, const Config& config, const StepSh
     measure_memory(subject, figures);
     if (plan.after_run) plan.after_run();
   }
-  GemmFloor floor(linear_products(subject.model(), config, shape));
+  GemmFloor floor(linear_products(subject.model(), config, shape), plan.device);
   figures.product_flops = floor.flops();
   figures.attention_flops = attention_flops(model, config, shape);
   measure_time(subject, floor, plan, figures);

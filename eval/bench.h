@@ -15,6 +15,7 @@ struct BenchPlan {
   int64_t warmup = 1;  // at least 1: memory is measured there
   int64_t repeats = 5;
   uint64_t seed = 0;
+  Device device = Device::cpu();
   bool recompute = false;
   OptimOptions optim = {};
   std::function<void()> after_run = {};  // called after every run, warm-up included

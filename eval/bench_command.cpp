@@ -14,6 +14,7 @@
 #include "eval/torch_peer.h"
 #include "layers/attention/attention.h"
 #include "train/model_config.h"
+#include "train/run_device.h"
 #include "train/train_options.h"
 
 namespace tapestry {
@@ -244,9 +245,11 @@ Exit run_bench(const Config& config) {
   const auto report_to = config.get(report_options());
   check_report_destination(report_to);
   const std::vector<Case> cases = cases_of(options, config.get(model_options()), config.get(run_options()));
+  const auto run = config.get(run_options());
   const BenchPlan plan{.warmup = options.warmup,
                        .repeats = options.repeats,
-                       .seed = static_cast<uint64_t>(config.get(run_options()).seed),
+                       .seed = static_cast<uint64_t>(run.seed),
+                       .device = run_device(run),
                        .recompute = config.get(train_options()).recompute == "block",
                        .optim = config.get(optim_options())};
   const bool decoding = options.mode == "decode";

@@ -10,8 +10,8 @@ namespace {
 /// Texts of random tokens that a model reads side by side.
 class Subject {
  public:
-  Subject(const ModelOptions& options, const Config& config, int64_t batch_size, uint64_t seed)
-      : model_(options, config, {.seed = seed}), seed_(seed) {
+  Subject(const ModelOptions& options, const Config& config, int64_t batch_size, const BenchPlan& plan)
+      : model_(options, config, {.device = plan.device, .seed = plan.seed}), seed_(plan.seed) {
     for (int64_t i = 0; i < batch_size; ++i) states_.push_back(model_.begin_decoding());
   }
 
@@ -67,7 +67,7 @@ DecodeFigures measure(Subject& subject, int64_t position, const BenchPlan& plan)
 std::vector<DecodeFigures> bench_decode(const ModelOptions& model, const Config& config,
                                         std::span<const int64_t> positions, int64_t batch_size,
                                         const BenchPlan& plan) {
-  Subject subject(model, config, batch_size, plan.seed);
+  Subject subject(model, config, batch_size, plan);
   std::vector<DecodeFigures> figures;
   for (const int64_t position : positions) figures.push_back(measure(subject, position, plan));
   return figures;

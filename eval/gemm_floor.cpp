@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "autograd/gemm_on.h"
+#include "autograd/memory.h"
 #include "eval/step_flops.h"
 
 namespace tapestry {
@@ -23,16 +25,16 @@ std::unique_ptr<Storage> rounded(const Tensor& x) {
 
 }  // namespace
 
-GemmFloor::GemmFloor(std::vector<Gemm> products) : products_(std::move(products)) {
+GemmFloor::GemmFloor(std::vector<Gemm> products, Device device) : products_(std::move(products)) {
   int64_t a = 0, b = 0, c = 0;
   for (const Gemm& product : products_) {
     a = std::max(a, product.m * product.k);
     b = std::max(b, product.k * product.n);
     c = std::max(c, product.m * product.n);
   }
-  a_ = operand(a);
-  b_ = operand(b);
-  c_ = operand(c);
+  a_ = operand(a).to(device);
+  b_ = operand(b).to(device);
+  c_ = operand(c).to(device);
   if (product_precision() == Precision::bf16) {
     a16_ = rounded(a_);
     b16_ = rounded(b_);
@@ -46,9 +48,10 @@ void GemmFloor::run() {
       cpu::gemm(product, static_cast<const BFloat16*>(a16_->data()),
                 static_cast<const BFloat16*>(b16_->data()), c);
     } else {
-      cpu::gemm(product, a_.data<float>(), b_.data<float>(), c);
+      gemm_on(c_.device(), product, a_.data<float>(), b_.data<float>(), c);
     }
   }
+  synchronize(c_.device());
 }
 
 double GemmFloor::flops() const { return flops_of(products_); }

@@ -8,11 +8,11 @@
 
 namespace tapestry {
 
-/// Matrix products alone, as cpu::gemm runs them, on operands of their own that are in the product precision
+/// Matrix products alone, as the ops run them, on operands of their own that are in the product precision
 /// already: their time is the least that work built on them can take.
 class GemmFloor {
  public:
-  explicit GemmFloor(std::vector<Gemm> products);
+  explicit GemmFloor(std::vector<Gemm> products, Device device = Device::cpu());
 
   /// Runs each product once.
   void run();

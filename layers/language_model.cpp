@@ -93,8 +93,6 @@ Tensor LanguageModel::last_logits(const Tensor& hidden) const {
 }
 
 DecodingState LanguageModel::begin_decoding() const {
-  check(!context().device.is_cuda(), Exit::memory,
-        "text is generated on the CPU only so far: use the device cpu");
   std::vector<AttentionState> layers;
   for (const auto& block : blocks_) layers.push_back(block->attention().begin_state());
   return DecodingState(std::move(layers));
@@ -103,7 +101,7 @@ DecodingState LanguageModel::begin_decoding() const {
 Tensor LanguageModel::extend(const Tensor& tokens, DecodingStates states) const {
   const int64_t batch = tokens.dim(0), count = tokens.dim(1);
   require(static_cast<int64_t>(states.size()) == batch, batch, " texts but ", states.size(), " states");
-  Tensor x = embedding_(tokens);
+  Tensor x = embedding_(tokens.to(context().device));
   for (int64_t b = 0; b < batch; ++b) {
     const Tensor p = positions_from(states[b]->position(), count);
     if (!p.defined()) break;

@@ -48,7 +48,7 @@ void save_state(const std::string& path, const std::string& checkpoint_sha256, c
   file.write<int32_t>("pending", {static_cast<int64_t>(text.pending.size())}, text.pending.data());
   for (size_t layer = 0; layer < text.state.layers().size(); ++layer) {
     for (const StateRows& part : text.state.layers()[layer].parts()) {
-      const Tensor rows = part.packed();
+      const Tensor rows = part.packed().to(Device::cpu());
       file.write<float>(part_name(layer, part), {rows.dim(0), rows.dim(1)}, rows.data<float>());
     }
   }

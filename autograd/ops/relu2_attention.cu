@@ -17,6 +17,7 @@ struct Tile {
   int64_t size() const { return queries * keys; }
   /// Where rows of `width` numbers begin.
   int64_t at(int64_t token, int64_t width) const { return part.row(width) + token * width; }
+  int64_t query_at(int64_t width) const { return at(query - s.past, width); }
   ChunkGrid::Strides rows(int64_t width) const { return part.grid.rows(width); }
 
   /// y [queries, keys] = alpha a b^T, a rows of the queries and b of the keys.
@@ -28,7 +29,7 @@ struct Tile {
              .transpose_b = true,
              .alpha = alpha,
              .batch = part.over(rows(width), rows(width), part.own(size()))},
-            a + at(query, width), b + at(key, width), y);
+            a + query_at(width), b + at(key, width), y);
   }
   /// to of the queries += alpha x from of the keys
   template <class T>
@@ -39,7 +40,7 @@ struct Tile {
              .alpha = alpha,
              .beta = 1,
              .batch = part.over(part.own(size()), rows(width), rows(width))},
-            x, from + at(key, width), to + at(query, width));
+            x, from + at(key, width), to + query_at(width));
   }
   /// to of the keys += alpha x^T from of the queries
   template <class T>
@@ -51,7 +52,7 @@ struct Tile {
              .alpha = alpha,
              .beta = 1,
              .batch = part.over(part.own(size()), rows(width), rows(width))},
-            x, from + at(query, width), to + at(key, width));
+            x, from + query_at(width), to + at(key, width));
   }
 };
 
@@ -59,7 +60,7 @@ struct Tile {
 template <class Work>
 void for_each_tile(const Relu2Shape& s, const Work& work) {
   for (const ChunkPart& part : chunk_parts(s.grid, kTile * kTile)) {
-    for (int64_t query = 0; query < part.tokens; query += kTile) {
+    for (int64_t query = s.past; query < part.tokens; query += kTile) {
       const int64_t end = std::min(query + kTile, part.tokens);
       for (int64_t key = 0; key < end; key += kTile)
         work(Tile{s, part, query, end - query, key, std::min(key + kTile, end) - key});
@@ -112,7 +113,7 @@ void add_diagonals(const Tile& tile, const T* da, T* dbias) {
 
 template <class T>
 void relu2_attention_forward(const Relu2Shape& s, const T* q, const T* k, const T* v, const T* bias, T* o) {
-  fill(o, T(0), s.grid.batch * s.grid.tokens * s.value_width);
+  fill(o, T(0), s.grid.batch * (s.grid.tokens - s.past) * s.value_width);
   for_each_tile(s, [&](const Tile& tile) {
     DeviceArray<T> memory(tile.part.all() * tile.size());
     T* scores = memory.data();

@@ -12,10 +12,15 @@ namespace {
 
 constexpr int64_t kTile = 256;  // queries and keys
 
-/// Queries against keys of all heads of all sequences, and products over them.
+/// Queries against keys of all heads of all sequences, counted from the start of the sequence, and products
+/// over them.
 struct Tile {
   const AttentionShape& s;
   int64_t query, queries, key, keys;
+
+  /// Where the rows of the queries and of the keys begin.
+  int64_t query_at() const { return (query - s.past) * s.width(); }
+  int64_t key_at() const { return (key - (key < s.visible.sink ? 0 : s.gap)) * s.width(); }
 
   int64_t heads() const { return s.batch * s.n_head; }
   int64_t size() const { return heads() * queries * keys; }
@@ -36,14 +41,14 @@ struct Tile {
     g.lda = g.ldb = s.width();
     g.batch = {Gemm::Batch{s.batch, rows, rows, s.n_head * own},
                Gemm::Batch{s.n_head, s.head_width, s.head_width, own}};
-    gemm(g, a + query * s.width(), b + key * s.width(), y);
+    gemm(g, a + query_at(), b + key_at(), y);
   }
   /// to of the queries += x from of the keys
   template <class T>
   void to_queries(const T* x, const T* from, T* to) const {
     Gemm g = over_rows(queries, s.head_width, keys);
     g.beta = 1;
-    gemm(g, x, from + key * s.width(), to + query * s.width());
+    gemm(g, x, from + key_at(), to + query_at());
   }
   /// to of the keys += x^T from of the queries
   template <class T>
@@ -51,15 +56,15 @@ struct Tile {
     Gemm g = over_rows(keys, s.head_width, queries);
     g.transpose_a = true;
     g.beta = 1;
-    gemm(g, x, from + query * s.width(), to + key * s.width());
+    gemm(g, x, from + query_at(), to + key_at());
   }
 };
 
-/// Calls `work(tile)` for tiles that together hold all keys that the queries from `query` on see: sinks, then
-/// the rest.
+/// Calls `work(tile)` for tiles that together hold all keys that the queries from row `row` on see: sinks,
+/// then the rest.
 template <class Work>
-void for_key_tiles(const AttentionShape& s, int64_t query, const Work& work) {
-  const int64_t queries = std::min(kTile, s.tokens - query), end = query + queries;
+void for_key_tiles(const AttentionShape& s, int64_t row, const Work& work) {
+  const int64_t query = s.past + row, queries = std::min(kTile, s.tokens - row), end = query + queries;
   const int64_t first = s.visible.first(query), sinks = std::min(s.visible.sink, first);
   for (int64_t key = 0; key < sinks; key += kTile)
     work(Tile{s, query, queries, key, std::min(kTile, sinks - key)});
@@ -80,8 +85,8 @@ struct ScoreRow {
         keys(keys),
         first(s.visible.first(t)),
         sink(s.visible.sink),
-        vector((head / s.n_head * s.tokens + t) * s.width() + head % s.n_head * s.head_width),
-        scalar(head * s.tokens + t) {}
+        vector((head / s.n_head * s.tokens + t - s.past) * s.width() + head % s.n_head * s.head_width),
+        scalar(head * s.tokens + t - s.past) {}
   __device__ bool sees(int64_t i) const { return key + i <= t && (key + i >= first || key + i < sink); }
 };
 
@@ -139,8 +144,8 @@ void softmax_attention_forward(const AttentionShape& shape, const T* q, const T*
   fill(max, -std::numeric_limits<T>::infinity(), rows);
   fill(sum, T(0), rows);
   fill(o, T(0), rows * d);
-  for (int64_t query = 0; query < s.tokens; query += kTile) {
-    for_key_tiles(s, query, [&](const Tile& tile) {
+  for (int64_t row = 0; row < s.tokens; row += kTile) {
+    for_key_tiles(s, row, [&](const Tile& tile) {
       DeviceArray<T> memory(tile.size());
       T* scores = memory.data();
       tile.outer(s.scale, q, k, scores);
@@ -162,8 +167,8 @@ void softmax_attention_backward(const AttentionShape& s, const T* q, const T* k,
   if (!accumulate) {
     for (T* gradient : {dq, dk, dv}) fill(gradient, T(0), s.batch * s.tokens * s.width());
   }
-  for (int64_t query = 0; query < s.tokens; query += kTile) {
-    for_key_tiles(s, query, [&](const Tile& tile) {
+  for (int64_t row = 0; row < s.tokens; row += kTile) {
+    for_key_tiles(s, row, [&](const Tile& tile) {
       DeviceArray<T> memory(2 * tile.size());
       T *scores = memory.data(), *dp = scores + tile.size();
       tile.outer(s.scale, q, k, scores);

@@ -88,7 +88,7 @@ void StateRows::unpack(const Tensor& packed, int64_t position) {
   const KeptRows kept = keep_(position);
   require(packed.shape() == Shape{kept.count(), width_}, "state '", name_, "' needs rows [", kept.count(),
           ", ", width_, "] after ", position, " tokens, got ", packed.shape());
-  data_ = packed;
+  data_ = packed.to(data_.device());
   kept_ = kept;
   gap_ = kept.begin - kept.pinned;
 }

@@ -5,6 +5,7 @@
 #include "autograd/tape.h"
 #include "base/program.h"
 #include "eval/commands.h"
+#include "eval/decoding.h"
 #include "layers/attention/attention.h"
 #include "layers/language_model.h"
 #include "tests/support/byte_token_file.h"
@@ -31,15 +32,20 @@ struct Step {
   std::vector<std::vector<double>> gradients;
 };
 
-/// Loss and gradients of a small model with this attention; the weights depend on the seed only.
-Step step_on(Device device, const std::string& attention) {
+/// A small model with this attention, whose weights depend on the seed only.
+std::unique_ptr<LanguageModel> small_model(Device device, const std::string& attention) {
   const ModelOptions options{
       .attention = {attention}, .n_layer = 2, .n_head = 2, .n_embd = 8, .n_ctx = 40, .vocab_size = 23};
   Config config;
   for (const char* key :
        {"bsbr.chunk", "linear.chunk", "delta_net.chunk", "gau.chunk", "sliding_window.window"})
     config.set(key, "8", "test");
-  const LanguageModel model(options, config, {.device = device, .seed = 3});
+  return std::make_unique<LanguageModel>(options, config, ModuleContext{.device = device, .seed = 3});
+}
+
+Step step_on(Device device, const std::string& attention) {
+  const auto owner = small_model(device, attention);
+  const LanguageModel& model = *owner;
   std::vector<int32_t> tokens(2 * 37);
   for (size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<int32_t>(i * i % 23);
   const Tensor inputs = Tensor::from(tokens, {2, 37});
@@ -64,6 +70,25 @@ TEST_P(CudaModel, HasTheLossAndGradientsOfTheCpu) {
     EXPECT_LE(difference(on_cuda.gradients[i], on_cpu.gradients[i]), 1e-4) << i;
 }
 
+/// Logits after pieces of several lengths and single tokens.
+std::vector<std::vector<double>> decoded_on(Device device, const std::string& attention) {
+  const auto model = small_model(device, attention);
+  DecodingState state = model->begin_decoding();
+  std::vector<std::vector<double>> logits;
+  int32_t token = 0;
+  for (const size_t length : {7, 1, 1, 12, 1, 9, 1}) {
+    std::vector<int32_t> piece(length);
+    for (int32_t& next : piece) next = token = (token * 5 + 3) % 23;
+    logits.push_back(read_tokens(*model, piece, state).values<double>());
+  }
+  return logits;
+}
+
+TEST_P(CudaModel, DecodesAsTheCpuDoes) {
+  const auto on_cpu = decoded_on(Device::cpu(), GetParam()), on_cuda = decoded_on(Device::cuda(), GetParam());
+  for (size_t i = 0; i < on_cpu.size(); ++i) EXPECT_LE(difference(on_cuda[i], on_cpu[i]), 1e-4) << i;
+}
+
 std::vector<std::string> attention_names() {
   std::vector<std::string> names;
   for (const AttentionKind& kind : attention_kinds()) names.push_back(kind.name);
@@ -83,7 +108,7 @@ class CudaRun : public NeedsCuda {
   }
 
   int run(const std::vector<std::string>& words) {
-    return dispatch(words, {train_command(), eval_command()});
+    return dispatch(words, {train_command(), eval_command(), generate_command(), bench_command()});
   }
   int train(const std::string& out, const std::string& device, int steps, bool resume = false) {
     std::vector<std::string> words = {"train", "--run.device", device, "--train.out", folder_ / out};
@@ -185,6 +210,27 @@ TEST_F(CudaRun, CheckpointsKeepTheBitsAndEvaluateAlike) {
     return std::stod(text.substr(at + 1));
   };
   EXPECT_NEAR(perplexity("cuda.json"), perplexity("cpu.json"), 1e-3 * perplexity("cpu.json"));
+}
+
+TEST_F(CudaRun, GeneratesTheSameText) {
+  ASSERT_EQ(train("run", "cuda", 2), 0);
+  const auto generated = [&](const std::string& device) {
+    testing::internal::CaptureStdout();
+    EXPECT_EQ(run({"generate", "--checkpoint", folder_ / "run/last.h5", "--prompt", "the cat", "--length",
+                   "3", "--temperature", "0", "--run.device", device}),
+              0);
+    return testing::internal::GetCapturedStdout();
+  };
+  EXPECT_EQ(generated("cuda"), generated("cpu"));
+}
+
+TEST_F(CudaRun, BenchMeasuresTheDevice) {
+  const std::string json = folder_ / "bench.json";
+  ASSERT_EQ(run({"bench", "--model.n_layer", "1", "--model.n_head", "2", "--model.n_embd", "8",
+                 "--model.vocab_size", "20", "--seq-len", "8", "--repeats", "1", "--json", json,
+                 "--run.device", "cuda"}),
+            0);
+  EXPECT_THAT(read_text(json), testing::HasSubstr("tokens_per_second"));
 }
 
 }  // namespace
