@@ -29,6 +29,10 @@ class Parameter {
   Tensor& gradient() const { return value_.gradient_->value; }
   void clear_gradient() const { value_.gradient_->written = false; }
 
+  /// A frozen parameter, through all its copies, is a constant to the tape: it gets no gradient.
+  void set_frozen(bool frozen) const { value_.gradient_->frozen = frozen; }
+  bool frozen() const { return value_.gradient_->frozen; }
+
  private:
   Tensor value_;
 };

@@ -42,7 +42,8 @@ Tape::Pause::~Pause() {
 uint64_t Tape::next_random_key() { return combine_keys(random_key_, next_stream_++); }
 
 bool Tape::reaches(const Tensor& input) const {
-  return input.gradient_ || (input.node_ >= 0 && input.tape_ == id_);
+  if (input.gradient_) return !input.gradient_->frozen;
+  return input.node_ >= 0 && input.tape_ == id_;
 }
 
 bool Tape::recording() { return innermost && !innermost->paused_; }
@@ -170,7 +171,7 @@ bool BackwardStep::needs(size_t i) const { return tape_.reaches(node_.inputs.at(
 
 Destination BackwardStep::into(size_t i) {
   const Tensor& input = node_.inputs.at(i);
-  auto& [gradient, written, shape] = tape_.slot(input);
+  auto& [gradient, written, shape, frozen] = tape_.slot(input);
   if (written) {
     own(gradient);
   } else if (!gradient.defined() || gradient.storage().use_count() > 1) {
@@ -181,7 +182,7 @@ Destination BackwardStep::into(size_t i) {
 
 void BackwardStep::add(size_t i, Tensor addend) {
   const Tensor& input = node_.inputs.at(i);
-  auto& [gradient, written, shape] = tape_.slot(input);
+  auto& [gradient, written, shape, frozen] = tape_.slot(input);
   if (written) {
     own(gradient);
     add_in_place(gradient, addend);

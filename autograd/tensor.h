@@ -90,7 +90,8 @@ class Tensor {
 struct Gradient {
   Tensor value;
   bool written = false;
-  Shape shape = {};  // of what it is the gradient of, however the writers saw that reshaped
+  Shape shape = {};     // of what it is the gradient of, however the writers saw that reshaped
+  bool frozen = false;  // nobody wants it: its parameter counts as a constant
 };
 
 }  // namespace tapestry

@@ -14,7 +14,7 @@ void AdamW::update(const std::vector<size_t>& which, double learning_rate, doubl
     for (const size_t i : which) {
       Parameter parameter = parameters()[i].parameter;
       const double decay = decay_of(parameter, options_.weight_decay, options_.decay_vectors);
-      blocks.push_back({{options_, decay, learning_rate, gradient_scale, steps()},
+      blocks.push_back({{options_, decay, learning_rate * rate(i), gradient_scale, steps()},
                         parameter.mutable_value().mutable_data<T>(),
                         parameter.gradient().data<T>(),
                         m_[i].mutable_data<T>(),

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "optim/adamw.h"
+#include "optim/parameter_groups.h"
 #include "optim/sgd.h"
 
 namespace tapestry {
@@ -53,7 +54,13 @@ const OptionTable<OptimOptions>& optim_options() {
           .add("warmup_steps", &O::warmup_steps,
                "updates up to the peak; -1 is a tenth of max_steps, at most 100", at_least(-1))
           .add("decay_fraction", &O::decay_fraction, "wsd: share of max_steps over which the rate falls",
-               between(0, 1));
+               between(0, 1))
+          .add("freeze", &O::freeze,
+               "parameters that stay as they are, by patterns of their names as `inspect` shows them: "
+               "embedding.*,*.mlp.*")
+          .add("rates", &O::rates,
+               "factors of the learning rate by such patterns, the last that matches counts: "
+               "*.attention.r.*:10,*.gate:10");
   return table;
 }
 
@@ -79,8 +86,9 @@ Schedule make_schedule(const OptimOptions& options, int64_t max_steps) {
   return schedule_of(options, max_steps);
 }
 
-std::unique_ptr<Optimizer> make_optimizer(const OptimOptions& options,
-                                          std::vector<NamedParameter> parameters) {
+namespace {
+
+std::unique_ptr<Optimizer> optimizer_of(const OptimOptions& options, std::vector<NamedParameter> parameters) {
   if (options.optimizer == "adamw") {
     const AdamWOptions adamw{options.beta1, options.beta2, options.eps, options.weight_decay,
                              options.decay_vectors};
@@ -90,6 +98,15 @@ std::unique_ptr<Optimizer> make_optimizer(const OptimOptions& options,
   const SgdOptions sgd{options.momentum, options.dampening, options.nesterov, options.weight_decay,
                        options.decay_vectors};
   return std::make_unique<Sgd>(std::move(parameters), sgd);
+}
+
+}  // namespace
+
+std::unique_ptr<Optimizer> make_optimizer(const OptimOptions& options,
+                                          std::vector<NamedParameter> parameters) {
+  auto optimizer = optimizer_of(options, trainable_parameters(parameters, options.freeze));
+  optimizer->set_rates(rate_factors(optimizer->parameters(), options.rates));
+  return optimizer;
 }
 
 }  // namespace tapestry

@@ -30,6 +30,8 @@ struct OptimOptions {
   std::string schedule = "cosine";
   int64_t warmup_steps = -1;
   double decay_fraction = 0.2;
+  std::vector<std::string> freeze = {};
+  std::vector<std::string> rates = {};
 };
 
 const OptionTable<OptimOptions>& optim_options();
@@ -39,6 +41,8 @@ void check_optim(const OptimOptions& options, int64_t max_steps, Violations& vio
 
 /// Throws Error(usage) with every violation of check_optim.
 Schedule make_schedule(const OptimOptions& options, int64_t max_steps);
+/// For all parameters but those of optim.freeze, which are frozen. Patterns that fit no parameter are an
+/// Error(usage).
 std::unique_ptr<Optimizer> make_optimizer(const OptimOptions& options,
                                           std::vector<NamedParameter> parameters);
 

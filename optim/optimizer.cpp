@@ -11,6 +11,11 @@ void Optimizer::step(double learning_rate, double gradient_scale) {
   if (!which.empty()) update(which, learning_rate, gradient_scale);
 }
 
+void Optimizer::set_rates(std::vector<double> rates) {
+  require(rates.size() == parameters_.size(), rates.size(), " rates for ", parameters_.size(), " parameters");
+  rates_ = std::move(rates);
+}
+
 void Optimizer::zero_grad() const {
   for (const NamedParameter& named : parameters_) named.parameter.clear_gradient();
 }

@@ -27,6 +27,8 @@ class Optimizer {
   void zero_grad() const;
 
   const std::vector<NamedParameter>& parameters() const { return parameters_; }
+  /// Factors of the learning rate, one for each parameter; 1 until they are set.
+  void set_rates(std::vector<double> rates);
 
   /// Tensors named `<kind>/<parameter>`, of the shape and dtype of the parameter; copying into them restores
   /// a state. With `steps()` they are all that the next update depends on.
@@ -36,16 +38,19 @@ class Optimizer {
   void set_steps(int64_t steps) { steps_ = steps; }
 
  protected:
-  explicit Optimizer(std::vector<NamedParameter> parameters) : parameters_(std::move(parameters)) {}
+  explicit Optimizer(std::vector<NamedParameter> parameters)
+      : parameters_(std::move(parameters)), rates_(parameters_.size(), 1) {}
 
   /// Adds a tensor of zeros for every parameter to the state.
   std::vector<Tensor> add_state(const std::string& kind);
   /// Updates the parameters with these indices, which have gradients and share dtype and device; `steps()`
   /// counts this update.
   virtual void update(const std::vector<size_t>& which, double learning_rate, double gradient_scale) = 0;
+  double rate(size_t i) const { return rates_[i]; }
 
  private:
   std::vector<NamedParameter> parameters_;
+  std::vector<double> rates_;
   std::vector<NamedTensor> state_;
   int64_t steps_ = 0;
 };

@@ -18,7 +18,7 @@ void Sgd::update(const std::vector<size_t>& which, double learning_rate, double 
     for (const size_t i : which) {
       Parameter parameter = parameters()[i].parameter;
       const double decay = decay_of(parameter, options_.weight_decay, options_.decay_vectors);
-      blocks.push_back({{options_, decay, learning_rate, gradient_scale, steps()},
+      blocks.push_back({{options_, decay, learning_rate * rate(i), gradient_scale, steps()},
                         parameter.mutable_value().mutable_data<T>(),
                         parameter.gradient().data<T>(),
                         momentum_.empty() ? nullptr : momentum_[i].mutable_data<T>(),

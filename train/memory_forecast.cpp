@@ -79,9 +79,12 @@ MemoryForecast forecast_memory(const LanguageModel& model, const MemoryPlan& pla
     }
   }
   const int64_t parameters = kFloat * model.parameter_count();
+  int64_t trained = 0;
+  for (const auto& [name, parameter] : model.parameters())
+    if (!parameter.frozen()) trained += kFloat * parameter.shape().size();
   return {.parameters = parameters,
-          .gradients = parameters,
-          .optimizer = plan.moments * parameters,
+          .gradients = trained,
+          .optimizer = plan.moments * trained,
           .activations = static_cast<int64_t>(kept + std::max(blocks, 2 * row + logits)),
           .program = kProgramBytes};
 }

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
 
 #include "autograd/random.h"
 #include "autograd/tape.h"
@@ -159,6 +160,45 @@ TEST_P(HybridModel, RecomputeGivesTheSameGradientsBitForBit) {
       gradients[recompute].push_back(named.parameter.gradient().values<float>());
   }
   EXPECT_EQ(gradients[0], gradients[1]);
+}
+
+/// The gradients of the parameters that are not frozen, empty for the others.
+std::vector<std::vector<float>> gradients_without(const Hybrid& hybrid,
+                                                  const std::function<bool(size_t)>& frozen, bool recompute) {
+  const auto model = hybrid.make_moved(DType::float32);
+  model->set_recompute(recompute);
+  const auto parameters = model->parameters();
+  for (size_t i = 0; i < parameters.size(); ++i) parameters[i].parameter.set_frozen(frozen(i));
+  Tape tape;
+  tape.backward(model->loss(some_tokens(2, kTokens), some_tokens(2, kTokens, 2)));
+  std::vector<std::vector<float>> gradients;
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    const Parameter& parameter = parameters[i].parameter;
+    EXPECT_EQ(parameter.has_gradient(), !frozen(i)) << parameters[i].name;
+    gradients.push_back(frozen(i) ? std::vector<float>() : parameter.gradient().values<float>());
+  }
+  return gradients;
+}
+
+TEST_P(HybridModel, FrozenParametersGetNoGradientAndLeaveThatOfTheOthers) {
+  for (const AttentionKind& kind : attention_kinds()) {
+    const Hybrid hybrid(GetParam(), kind.name);
+    auto expected = gradients_without(
+        hybrid, [](size_t) { return false; }, false);
+    const size_t count = expected.size();
+    const std::vector<std::function<bool(size_t)>> choices = {
+        [](size_t i) { return i % 2 == 0; }, [](size_t i) { return i % 2 == 1; },
+        [](size_t i) { return random_bits(4, i) % 2 == 0; }, [=](size_t i) { return i + 1 < count; },
+        [](size_t i) { return i > 0; }};
+    for (const auto& frozen : choices) {
+      auto kept = expected;
+      for (size_t i = 0; i < count; ++i) {
+        if (frozen(i)) kept[i].clear();
+      }
+      for (const bool recompute : {false, true})
+        EXPECT_EQ(gradients_without(hybrid, frozen, recompute), kept) << kind.name;
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(AllAttentions, HybridModel, testing::Values("rotary", "learned", "sinusoidal"),
