@@ -8,6 +8,7 @@
 #include "autograd/math.h"
 #include "autograd/ops/binary.h"
 #include "autograd/ops/embedding.h"
+#include "autograd/ops/logits.h"
 #include "autograd/rows.h"
 #include "autograd/tape.h"
 
@@ -53,16 +54,6 @@ void scale_in_place(Tensor& x, double factor) {
   });
 }
 
-void hand_over_scaled(BackwardStep& step) {
-  const double factor = step.gradient().item();
-  for (size_t i = 0; i < 2; ++i) {
-    if (!step.needs(i)) continue;
-    Tensor gradient = step.saved(i);
-    scale_in_place(gradient, factor);
-    step.add(i, gradient);
-  }
-}
-
 void logits_backward(BackwardStep& step) {
   const Tensor &x = step.saved(0), &w = step.saved(1), &dy = step.gradient();
   const int64_t rows = x.shape().rows(), v = w.dim(0), c = w.dim(1);
@@ -81,6 +72,16 @@ void logits_backward(BackwardStep& step) {
 }
 
 }  // namespace
+
+void hand_over_scaled(BackwardStep& step) {
+  const double factor = step.gradient().item();
+  for (size_t i = 0; i < 2; ++i) {
+    if (!step.needs(i)) continue;
+    Tensor gradient = step.saved(i);
+    scale_in_place(gradient, factor);
+    step.add(i, gradient);
+  }
+}
 
 Tensor linear_cross_entropy(const Tensor& x, const Tensor& weight, const Tensor& targets) {
   check_targets("linear_cross_entropy", x, weight, targets);
@@ -117,33 +118,6 @@ Tensor output_logits(const Tensor& x, const Tensor& weight) {
 namespace cpu {
 namespace {
 
-template <class T>
-T row_max(const T* row, int64_t n) {
-  T largest = row[0];
-#pragma omp simd reduction(max : largest)
-  for (int64_t i = 0; i < n; ++i) largest = row[i] > largest ? row[i] : largest;
-  return largest;
-}
-
-/// row = exp(row - shift); returns the sum, added up in double over stretches short enough for T.
-template <class T>
-double exponentiate(T* row, T shift, int64_t n) {
-  constexpr int64_t stretch = 1024;
-  double total = 0;
-  for (int64_t begin = 0; begin < n; begin += stretch) {
-    const int64_t end = std::min(n, begin + stretch);
-    T sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t i = begin; i < end; ++i) {
-      const T e = fast_exp(row[i] - shift);
-      row[i] = e;
-      sum += e;
-    }
-    total += sum;
-  }
-  return total;
-}
-
 /// The row's NLL; turns its logits into unit (softmax - one at the target) if `gradient`.
 template <class T>
 double softmax_row(T* row, int32_t target, int64_t n, bool gradient, double unit) {
@@ -153,7 +127,7 @@ double softmax_row(T* row, int32_t target, int64_t n, bool gradient, double unit
   }
   const T largest = row_max(row, n);
   const double at_target = row[target] - largest;
-  const double sum = exponentiate(row, largest, n);
+  const double sum = sum_of_row<T>(n, [=](int64_t i) { return row[i] = fast_exp(row[i] - largest); });
   if (gradient) {
     const T factor = static_cast<T>(unit / sum);
     write(row, 0, n, false, [=](int64_t i) { return factor * row[i]; });

@@ -1,0 +1,152 @@
+#include "autograd/ops/linear_distillation.h"
+
+#include <cmath>
+#include <numeric>
+
+#include "autograd/gemm.h"
+#include "autograd/math.h"
+#include "autograd/ops/embedding.h"
+#include "autograd/ops/logits.h"
+#include "autograd/rows.h"
+
+namespace tapestry {
+namespace {
+
+void check_shapes(const Tensor& x, const Tensor& weight, const Tensor& teacher_x,
+                  const Tensor& teacher_weight, const Tensor& targets) {
+  const auto fits = [&](const Tensor& hidden, const Tensor& w) {
+    return w.rank() == 2 && hidden.rank() >= 1 && targets.shape().append(w.dim(1)) == hidden.shape();
+  };
+  require(fits(x, weight) && fits(teacher_x, teacher_weight) && weight.dim(0) == teacher_weight.dim(0),
+          "linear_distillation: x ", x.shape(), " and W ", weight.shape(), ", the teacher's ",
+          teacher_x.shape(), " and ", teacher_weight.shape(), ", against targets ", targets.shape());
+  check_tokens("linear_distillation", targets, weight.dim(0), true);
+}
+
+int64_t count_targets(const Tensor& targets) {
+  const std::vector<int32_t> values = targets.values<int32_t>();
+  const auto counted = std::count_if(values.begin(), values.end(), [](int32_t t) { return t >= 0; });
+  check(counted > 0, Exit::input, "linear_distillation: none of the ", targets.size(),
+        " targets is counted, all are negative");
+  return counted;
+}
+
+double sum_of(const Tensor& x) {
+  const std::vector<double> values = x.values<double>();
+  return std::accumulate(values.begin(), values.end(), 0.0);
+}
+
+}  // namespace
+
+DistilledLoss linear_distillation(const Tensor& x, const Tensor& weight, const Tensor& teacher_x,
+                                  const Tensor& teacher_weight, const Tensor& targets,
+                                  const DistillationOptions& options) {
+  check_shapes(x, weight, teacher_x, teacher_weight, targets);
+  const auto counted = static_cast<double>(count_targets(targets));
+  Tensor dx = Tape::needs_gradient(x) ? Tensor::empty_like(x) : Tensor();
+  Tensor dw = Tape::needs_gradient(weight) ? Tensor::empty_like(weight) : Tensor();
+  Tensor nll = Tensor::empty(targets.shape(), DType::float64, x.device()), kl = Tensor::empty_like(nll);
+  for_float(x.dtype(), [&]<class T>(T) {
+    const ProjectedRows<T> student{x.data<T>(), weight.data<T>(), x.dim(-1)};
+    const ProjectedRows<T> teacher{teacher_x.data<T>(), teacher_weight.data<T>(), teacher_x.dim(-1)};
+    LAUNCH(x.device(),
+           distillation<T>(student, teacher, targets.data<int32_t>(), nll.mutable_data<double>(),
+                           kl.mutable_data<double>(), dx.defined() ? dx.mutable_data<T>() : nullptr,
+                           dw.defined() ? dw.mutable_data<T>() : nullptr, 1 / counted, options,
+                           targets.size(), weight.dim(0)));
+  });
+  DistilledLoss result{{}, sum_of(nll) / counted, sum_of(kl) / counted};
+  const double softened = options.temperature * options.temperature * result.kl;
+  result.loss =
+      Tensor::full({}, (1 - options.weight) * result.nll + options.weight * softened, x.dtype(), x.device());
+  record("linear_distillation", {x, weight}, result.loss, {dx, dw}, hand_over_scaled);
+  return result;
+}
+
+namespace cpu {
+namespace {
+
+/// A row of logits in a softmax of temperature 1 / `sharpness`: p_i = exp(sharpness (z_i - largest)) / sum.
+template <class T>
+struct SoftmaxRow {
+  const T* z;
+  T largest, sharpness;
+  double sum;
+
+  SoftmaxRow(const T* row, int64_t n, double inverse_temperature)
+      : z(row), largest(row_max(row, n)), sharpness(static_cast<T>(inverse_temperature)) {
+    sum = sum_of_row<T>(n, [this](int64_t i) { return weight(i); });
+  }
+  T weight(int64_t i) const { return fast_exp(sharpness * (z[i] - largest)); }
+  /// log p_i
+  double log(int64_t i) const { return sharpness * double(z[i] - largest) - std::log(sum); }
+};
+
+/// sum_i p_i (log p_i - log q_i)
+template <class T>
+double divergence(const SoftmaxRow<T>& p, const SoftmaxRow<T>& q, int64_t n) {
+  const double difference = sum_of_row<T>(n, [&](int64_t i) {
+    return p.weight(i) * p.sharpness * ((p.z[i] - p.largest) - (q.z[i] - q.largest));
+  });
+  return difference / p.sum - std::log(p.sum) + std::log(q.sum);
+}
+
+/// The row's losses; with `gradient`, the student's logits become the gradient of `unit` times their mix.
+template <class T>
+void distill_row(T* student, const T* teacher, int32_t target, int64_t n, double* nll, double* kl,
+                 bool gradient, double unit, const DistillationOptions& options) {
+  const SoftmaxRow<T> plain(student, n, 1);
+  const SoftmaxRow<T> soft(student, n, 1 / options.temperature), aim(teacher, n, 1 / options.temperature);
+  *nll = -plain.log(target);
+  *kl = divergence(aim, soft, n);
+  if (!gradient) return;
+  const double of_data = unit * (1 - options.weight),
+               of_teacher = unit * options.weight * options.temperature;
+  const T a = static_cast<T>(of_data / plain.sum), b = static_cast<T>(of_teacher / soft.sum),
+          c = static_cast<T>(of_teacher / aim.sum);
+  write(student, 0, n, false,
+        [=](int64_t i) { return a * plain.weight(i) + b * soft.weight(i) - c * aim.weight(i); });
+  student[target] -= static_cast<T>(of_data);
+}
+
+}  // namespace
+
+template <class T>
+void distillation(const ProjectedRows<T>& student, const ProjectedRows<T>& teacher, const int32_t* targets,
+                  double* nll, double* kl, T* dx, T* dw, double unit, const DistillationOptions& options,
+                  int64_t rows, int64_t v) {
+  const int64_t block = logit_rows<T>(rows, v), c = student.width;
+  const bool gradient = dx != nullptr || dw != nullptr;
+  Storage memory(Device::cpu(), 2 * block * v * sizeof(T));
+  T* ours = static_cast<T*>(memory.mutable_data());
+  T* theirs = ours + block * v;
+  for (int64_t first = 0; first < rows; first += block) {
+    const int64_t count = std::min(block, rows - first);
+    const auto project = [&](const ProjectedRows<T>& from, T* to) {
+      gemm<T>({.m = count, .n = v, .k = from.width, .transpose_b = true}, from.x + first * from.width,
+              from.weight, to);
+    };
+    project(student, ours);
+    project(teacher, theirs);
+    parallel_for(count, std::max<int64_t>(1, kPieceSize / v), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t row = first + i;
+        if (targets[row] < 0) {
+          nll[row] = kl[row] = 0;
+          std::fill_n(ours + i * v, v, T(0));
+          continue;
+        }
+        distill_row(ours + i * v, theirs + i * v, targets[row], v, nll + row, kl + row, gradient, unit,
+                    options);
+      }
+    });
+    if (dx != nullptr) gemm<T>({.m = count, .n = c, .k = v}, ours, student.weight, dx + first * c);
+    if (dw != nullptr) {
+      const Gemm product{.m = v, .n = c, .k = count, .transpose_a = true, .beta = first > 0 ? 1.0 : 0.0};
+      gemm<T>(product, ours, student.x + first * c, dw);
+    }
+  }
+}
+
+}  // namespace cpu
+}  // namespace tapestry
