@@ -9,8 +9,10 @@
 #include "data/id_tokenizer.h"
 #include "data/input_file.h"
 #include "data/sha256.h"
+#include "data/tokenizer_json.h"
 
 namespace tapestry {
+namespace fs = std::filesystem;
 
 std::vector<int32_t> Tokenizer::encode(std::string_view text) const {
   std::vector<int32_t> ids;
@@ -71,19 +73,27 @@ std::unique_ptr<Tokenizer> make_tokenizer(const std::string& kind,
 
 std::unique_ptr<Tokenizer> load_tokenizer(const std::string& spec) {
   if (spec == "bytes") return std::make_unique<ByteTokenizer>();
-  check(std::filesystem::is_directory(spec), Exit::input, "tokenizer '", spec,
-        "' is neither bytes nor a folder with vocab.json and merges.txt");
+  check(fs::is_directory(spec), Exit::input, "tokenizer '", spec,
+        "' is neither bytes nor a folder with vocab.json and merges.txt or with tokenizer.json");
+  if (!fs::exists(spec + "/" + BpeTokenizer::kVocabFile) && fs::exists(spec + "/" + kTokenizerJson))
+    return make_tokenizer("bpe", bpe_files_of(InputFile(spec + "/" + kTokenizerJson).read_all(), spec), spec);
   std::map<std::string, std::string> files;
   for (const char* name : {BpeTokenizer::kVocabFile, BpeTokenizer::kMergesFile})
     files[name] = InputFile(spec + "/" + name).read_all();
   return make_tokenizer("bpe", files, spec);
 }
 
+bool has_tokenizer(const std::string& folder) {
+  return fs::exists(folder + "/" + BpeTokenizer::kVocabFile) || fs::exists(folder + "/" + kTokenizerJson);
+}
+
 void save_tokenizer(const Tokenizer& tokenizer, const std::string& folder) {
   std::error_code error;
-  std::filesystem::create_directories(folder, error);
+  fs::create_directories(folder, error);
   check(!error, Exit::io, "cannot make the folder '", folder, "': ", error.message());
   for (const auto& [name, content] : tokenizer.files()) write_file_atomically(folder + "/" + name, content);
+  if (tokenizer.kind() == "bpe")
+    write_file_atomically(folder + "/" + kTokenizerJson, tokenizer_json_of(tokenizer));
 }
 
 }  // namespace tapestry

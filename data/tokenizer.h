@@ -59,9 +59,11 @@ void check_tokenizer(const std::string& identity, const std::string& data, const
 std::unique_ptr<Tokenizer> make_tokenizer(const std::string& kind,
                                           const std::map<std::string, std::string>& files,
                                           const std::string& origin);
-/// `spec` is "bytes" or a folder with vocab.json and merges.txt.
+/// `spec` is "bytes" or a folder with vocab.json and merges.txt or, where those are not, tokenizer.json.
 std::unique_ptr<Tokenizer> load_tokenizer(const std::string& spec);
-/// Writes files() into a folder, which is made when missing.
+/// Whether a folder has files that load_tokenizer reads.
+bool has_tokenizer(const std::string& folder);
+/// Writes files(), and for bpe tokenizer.json as well, into a folder, which is made when missing.
 void save_tokenizer(const Tokenizer& tokenizer, const std::string& folder);
 
 }  // namespace tapestry

@@ -7,9 +7,9 @@
 namespace tapestry {
 
 /// A folder with GPT-2 in the Hugging Face layout: config.json; model.safetensors, or shards and their index,
-/// of F32, F16, BF16 or F64, names with or without "transformer."; vocab.json and merges.txt, if there.
-/// A tensor that is missing, unknown, of another shape, or an lm_head.weight that contradicts
-/// tie_word_embeddings, is an Error(input) that names it.
+/// of F32, F16, BF16 or F64, names with or without "transformer."; vocab.json and merges.txt, or
+/// tokenizer.json, if there. A tensor that is missing, unknown, of another shape, or an lm_head.weight that
+/// contradicts tie_word_embeddings, is an Error(input) that names it.
 class Gpt2Source : public ModelSource {
  public:
   explicit Gpt2Source(const std::string& folder);
