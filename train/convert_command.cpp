@@ -8,6 +8,7 @@
 #include "train/convert.h"
 #include "train/gpt2_export.h"
 #include "train/model_config.h"
+#include "train/model_folder.h"
 
 namespace tapestry {
 namespace fs = std::filesystem;
@@ -25,10 +26,15 @@ const OptionTable<CommandOptions>& command_options() {
   static const OptionTable<C> table =
       OptionTable<C>("", "convert")
           .add("from", &C::from,
-               "what to convert: a folder with GPT-2 in the Hugging Face layout, or a checkpoint")
-          .add("output", &C::output, "the checkpoint to write; with --to gpt2 the folder")
-          .add("to", &C::to, "checkpoint, or gpt2: a folder in the Hugging Face layout",
-               one_of({"checkpoint", "gpt2"}))
+               "what to convert: a folder with GPT-2 in the Hugging Face layout, one that --to tapestry "
+               "wrote, or a "
+               "checkpoint")
+          .add("output", &C::output, "the checkpoint to write; with another --to the folder")
+          .add("to", &C::to,
+               "checkpoint; gpt2: a folder in the Hugging Face layout; tapestry: such a folder for any model "
+               "of "
+               "ours",
+               one_of({"checkpoint", "gpt2", "tapestry"}))
           .add("tokenizer", &C::tokenizer, "bytes or a folder, in place of the tokenizer that is there");
   return table;
 }
@@ -114,6 +120,8 @@ Exit run(const Config& config) {
   const auto tokenizer = choose_tokenizer(options, *source, made.model->options().vocab_size);
   if (options.to == "gpt2") {
     export_gpt2(options.output, *made.model, made.config, *tokenizer, source->gpt2_config());
+  } else if (options.to == "tapestry") {
+    export_model_folder(options.output, *made.model, made.config, *tokenizer, source->gpt2_config());
   } else {
     save_checkpoint(options.output, {.model = *made.model,
                                      .tokenizer = *tokenizer,

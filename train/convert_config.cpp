@@ -29,7 +29,8 @@ std::vector<std::string> wanted_attention(const ConvertOptions& options, const M
   }
   for (const std::string& name : options.attention) attention_kind(name);
   if (options.attention.size() == 1) {
-    for (const int64_t layer : parse_layers(options.layers, model.n_layer)) all[layer] = options.attention[0];
+    for (const int64_t layer : parse_ranges("layer", options.layers, model.n_layer))
+      all[layer] = options.attention[0];
     return all;
   }
   check(options.layers == "all", Exit::usage, "--layers takes one --attention, not a list of ",
@@ -107,15 +108,16 @@ void set_length(const ModelSource& source, const ConvertOptions& options, Config
   config.set("data.seq_len", format_value(options.n_ctx), kByConversion);
 }
 
-int64_t parse_layer(const std::string& text, const std::string& whole, int64_t n_layer) {
-  int64_t layer = 0;
+int64_t parse_number(const std::string& noun, const std::string& text, const std::string& whole,
+                     int64_t count) {
+  int64_t number = 0;
   try {
-    parse_value(text, between(0, static_cast<double>(n_layer - 1)), layer);
+    parse_value(text, between(0, static_cast<double>(count - 1)), number);
   } catch (const Error&) {
-    fail(Exit::usage, "--layers ", whole, ": '", text, "' is no layer from 0 to ", n_layer - 1,
+    fail(Exit::usage, "--", noun, "s ", whole, ": '", text, "' is no ", noun, " from 0 to ", count - 1,
          "; write all, or numbers and ranges as in 0,3-5");
   }
-  return layer;
+  return number;
 }
 
 }  // namespace
@@ -135,21 +137,21 @@ const OptionTable<ConvertOptions>& convert_options() {
   return table;
 }
 
-std::vector<int64_t> parse_layers(const std::string& text, int64_t n_layer) {
-  const std::string whole = text == "all" ? join("0-", n_layer - 1) : text;
+std::vector<int64_t> parse_ranges(const std::string& noun, const std::string& text, int64_t count) {
+  const std::string whole = text == "all" ? join("0-", count - 1) : text;
   std::vector<std::string> parts;
   parse_value(whole, {}, parts);
-  std::set<int64_t> layers;
+  std::set<int64_t> numbers;
   for (const std::string& part : parts) {
     const size_t dash = part.find('-');
-    const int64_t first = parse_layer(part.substr(0, dash), text, n_layer);
+    const int64_t first = parse_number(noun, part.substr(0, dash), text, count);
     const int64_t last =
-        dash == std::string::npos ? first : parse_layer(part.substr(dash + 1), text, n_layer);
-    check(first <= last, Exit::usage, "--layers ", text, ": ", part, " runs backwards");
-    for (int64_t layer = first; layer <= last; ++layer) layers.insert(layer);
+        dash == std::string::npos ? first : parse_number(noun, part.substr(dash + 1), text, count);
+    check(first <= last, Exit::usage, "--", noun, "s ", text, ": ", part, " runs backwards");
+    for (int64_t number = first; number <= last; ++number) numbers.insert(number);
   }
-  check(!layers.empty(), Exit::usage, "--layers names no layer");
-  return {layers.begin(), layers.end()};
+  check(!numbers.empty(), Exit::usage, "--", noun, "s names no ", noun);
+  return {numbers.begin(), numbers.end()};
 }
 
 Config converted_config(const ModelSource& source, const ConvertOptions& options, const Config& given) {

@@ -14,8 +14,9 @@ struct ConvertOptions {
 
 const OptionTable<ConvertOptions>& convert_options();
 
-/// The layers that a text like "0,3-5" names, each once, in order.
-std::vector<int64_t> parse_layers(const std::string& text, int64_t n_layer);
+/// The numbers below `count` that a text like "0,3-5" or "all" names, each once, in order. Errors call one
+/// `noun` ("layer") and the option --layers.
+std::vector<int64_t> parse_ranges(const std::string& noun, const std::string& text, int64_t count);
 
 /// The config of the model that `source` becomes: its own, with the attentions of `options` and their options
 /// from `given` over it. A layer that becomes bsbr with read = tokens has keys = shared and score_bias = off

@@ -20,9 +20,10 @@ void check_expressible(const ModelOptions& model, const Config& config) {
   const double usual = 1 / std::sqrt(static_cast<double>(model.n_embd / model.n_head));
   for (int64_t layer = 0; layer < model.n_layer; ++layer) {
     const std::string& attention = model.attention_of(layer);
-    wrong.require(attention == "standard", "layer ", layer, " is ", attention,
-                  ": a program that reads GPT-2 would compute standard attention from its weights, another "
-                  "model; convert --attention standard says that this is wanted");
+    wrong.require(
+        attention == "standard", "layer ", layer, " is ", attention,
+        ": a program that reads GPT-2 would compute standard attention from its weights, another "
+        "model; convert --attention standard says that this is wanted, --to tapestry writes this one");
     const double scale = config.get(standard_options(), layer).scale;
     wrong.require(scale == 0 || scale == usual, "layer ", layer, " has standard.scale = ", scale,
                   ", GPT-2 always has ", usual);

@@ -1,29 +1,18 @@
 #include "train/gpt2_import.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <set>
 
 #include "data/strict_json.h"
 #include "train/gpt2_config.h"
+#include "train/model_folder.h"
 
 namespace tapestry {
-namespace fs = std::filesystem;
 namespace {
-
-constexpr int64_t kLongestConfig = 1 << 20;
-
-std::string read_config_json(const std::string& path) {
-  const InputFile file(path);
-  check(file.size() <= kLongestConfig, Exit::input, "'", path, "' has ", file.size(),
-        " bytes, too many for a config");
-  return file.read_all();
-}
 
 /// Null if the folder has no tokenizer.
 std::shared_ptr<const Tokenizer> find_tokenizer(const std::string& folder) {
-  if (!fs::exists(folder + "/vocab.json")) return nullptr;
-  return load_tokenizer(folder);
+  return has_tokenizer(folder) ? load_tokenizer(folder) : nullptr;
 }
 
 Shape shape_of(const std::vector<int64_t>& axes) {
@@ -53,7 +42,7 @@ Gpt2Source::Gpt2Source(const std::string& folder) : weights_(folder) {
 
 void Gpt2Source::read_config() {
   const std::string path = path_ + "/config.json";
-  gpt2_config_ = read_config_json(path);
+  gpt2_config_ = read_model_json(path_);
   model_ = parse_gpt2_config(gpt2_config_, "'" + path + "'");
   for (const Option& option : model_options().options)
     config_.set("model." + option.name, option.get(&model_), path);

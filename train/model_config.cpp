@@ -24,4 +24,10 @@ std::vector<const OptionSection*> run_sections() {
   return sections;
 }
 
+Config spelled_out(const Config& config) {
+  Config all;
+  read_config_text(format_config(config, run_sections()), "config", run_sections(), all);
+  return all;
+}
+
 }  // namespace tapestry

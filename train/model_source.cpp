@@ -5,6 +5,7 @@
 #include "data/data_options.h"
 #include "layers/attention/attention.h"
 #include "train/gpt2_import.h"
+#include "train/model_folder.h"
 
 namespace tapestry {
 namespace {
@@ -48,8 +49,29 @@ int64_t ModelSource::parameter_count() const {
 }
 
 std::unique_ptr<ModelSource> open_model_source(const std::string& path) {
-  if (std::filesystem::is_directory(path)) return std::make_unique<Gpt2Source>(path);
+  if (std::filesystem::is_directory(path)) {
+    if (is_model_folder(path)) return std::make_unique<FolderSource>(path);
+    return std::make_unique<Gpt2Source>(path);
+  }
   return std::make_unique<CheckpointSource>(path);
+}
+
+void read_parameters(const ModelSource& source, const LanguageModel& model) {
+  for (const auto& [name, parameter] : model.parameters()) {
+    const auto found = source.shapes().find(name);
+    check(found != source.shapes().end() && found->second == parameter.shape(), Exit::input, "'",
+          source.path(), "' has no parameter ", name, " of shape ", parameter.shape());
+    Tensor value = parameter.value();
+    const bool on_host = !value.device().is_cuda();
+    Tensor read = on_host ? value : Tensor::empty(value.shape());
+    source.read(name, read);
+    if (!on_host) value.copy_from(read);
+  }
+}
+
+void check_tokenizer(const ModelSource& source, const std::string& identity, const std::string& data) {
+  if (!source.tokenizer() || source.tokenizer()->kind() == "ids") return;
+  check_tokenizer(identity, data, *source.tokenizer(), source.path());
 }
 
 LoadedModel load_model(const ModelSource& source, Device device) {
@@ -57,15 +79,7 @@ LoadedModel load_model(const ModelSource& source, Device device) {
   loaded.config = source.config();
   loaded.model = std::make_unique<LanguageModel>(loaded.config.get(model_options()), loaded.config,
                                                  ModuleContext{.device = device, .initialise = false});
-  for (const auto& [name, parameter] : loaded.model->parameters()) {
-    const auto found = source.shapes().find(name);
-    check(found != source.shapes().end() && found->second == parameter.shape(), Exit::input, "'",
-          source.path(), "' has no parameter ", name, " of shape ", parameter.shape());
-    Tensor value = parameter.value();
-    Tensor read = device.is_cuda() ? Tensor::empty(value.shape()) : value;
-    source.read(name, read);
-    if (device.is_cuda()) value.copy_from(read);
-  }
+  read_parameters(source, *loaded.model);
   loaded.tokenizer = source.tokenizer();
   return loaded;
 }

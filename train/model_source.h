@@ -49,8 +49,16 @@ class ModelSource {
   int64_t tensors_used_ = 0;
 };
 
-/// Opens a checkpoint, or a folder with GPT-2 in the Hugging Face layout.
+/// Opens a checkpoint, or a folder: GPT-2 in the Hugging Face layout, or what export_model_folder wrote.
 std::unique_ptr<ModelSource> open_model_source(const std::string& path);
+
+/// Reads all parameters of a model that is built as the source's config says. One that is missing there or
+/// has another shape is an Error(input).
+void read_parameters(const ModelSource& source, const LanguageModel& model);
+
+/// Throws Error(input) unless `data`, a path, whose tokenizer has the identity `identity`, was made with the
+/// source's. A model without a tokenizer takes any.
+void check_tokenizer(const ModelSource& source, const std::string& identity, const std::string& data);
 
 /// The model as it is there.
 LoadedModel load_model(const ModelSource& source, Device device = Device::cpu());

@@ -95,11 +95,8 @@ TEST_F(ConvertCommand, ConvertedModelsTrain) {
   expect_done(
       shell("cd " + folder_.path() +
             " && tapestry prepare --input text.txt --tokenizer bytes --output tokens.h5 && tapestry "
-            "train --data.tokens tokens.h5 --data.seq_len 24 --train.init model.h5 --train.max_steps 2 "
-            "--train.batch_size 2 --train.out run --model.attention bsbr --model.n_layer 3 "
-            "--model.n_head 2 --model.n_embd 16 --model.n_inner 40 --model.n_ctx 24 "
-            "--model.positions learned --bsbr.chunk 6 --bsbr.keys shared --bsbr.score_bias off "
-            "--optim.warmup_steps 0 && tapestry eval --checkpoint model.h5 --tokens tokens.h5"));
+            "train --data.tokens tokens.h5 --train.init model.h5 --train.max_steps 2 --train.batch_size 2 "
+            "--train.out run && tapestry eval --checkpoint model.h5 --tokens tokens.h5"));
 }
 
 TEST_F(ConvertCommand, ModelsThatGpt2CannotExpressAreNotExported) {
@@ -108,6 +105,58 @@ TEST_F(ConvertCommand, ModelsThatGpt2CannotExpressAreNotExported) {
   EXPECT_EQ(result.status, 2);
   EXPECT_THAT(result.errors, HasSubstr("layer 1 is bsbr"));
   EXPECT_FALSE(std::filesystem::exists(folder_ / "exported"));
+}
+
+TEST_F(ConvertCommand, AnyModelSurvivesAFolderOfItsOwn) {
+  files_.config["custom"] = 7;
+  files_.write(folder_ / "gpt2");
+  expect_done(convert("gpt2", "model.h5",
+                      "--attention bsbr,standard,delta_net --bsbr.read state --bsbr.chunk 6 --layer.0.sink 2 "
+                      "--n-ctx 48"));
+  expect_done(convert("model.h5", "exported", "--to tapestry"));
+  EXPECT_EQ(Json::parse(read_text(folder_ / "exported/config.json"))["model_type"], "tapestry");
+  expect_done(convert("exported", "back.h5"));
+  const auto model = open_model_source(folder_ / "model.h5"), back = open_model_source(folder_ / "back.h5");
+  const LoadedModel a = load_model(*model), b = load_model(*back);
+  const auto parameters = a.model->parameters(), again = b.model->parameters();
+  ASSERT_EQ(parameters.size(), again.size());
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    EXPECT_EQ(parameters[i].name, again[i].name);
+    EXPECT_EQ(parameters[i].parameter.value().values<float>(), again[i].parameter.value().values<float>());
+  }
+  EXPECT_EQ(a.config.find("layer.0.sink")->text, b.config.find("layer.0.sink")->text);
+  EXPECT_EQ(b.config.find("data.seq_len")->text, "48");
+  expect_done(convert("back.h5", "exported-again", "--to tapestry"));
+  for (const char* name : {"/config.json", "/model.safetensors"})
+    EXPECT_EQ(read_text(folder_ / "exported-again" + name), read_text(folder_ / "exported" + name));
+  expect_done(convert("exported", "standard", "--attention standard --to gpt2"));
+  EXPECT_EQ(Json::parse(read_text(folder_ / "standard/config.json"))["custom"], 7);
+}
+
+TEST_F(ConvertCommand, AFolderOfOurOwnIsReadStrictly) {
+  expect_done(convert("gpt2", "own", "--to tapestry --tokenizer ''"));
+  const Json good = Json::parse(read_text(folder_ / "own/config.json"));
+  const auto refusal = [&](const Json& config) {
+    write_text(folder_ / "own/config.json", config.dump());
+    const ShellResult result = convert("own", "x.h5");
+    EXPECT_EQ(result.status, 3);
+    return result.errors;
+  };
+  Json config = good;
+  config["options"]["model"]["n_heads"] = 2;
+  config["options"]["model"]["dropout"] = 2;
+  EXPECT_THAT(refusal(config),
+              testing::AllOf(HasSubstr("did you mean model.n_head"), HasSubstr("dropout = 2")));
+  config = good;
+  config["options"]["model"]["n_layer"] = 4;
+  EXPECT_THAT(refusal(config), HasSubstr("has no tensor 'blocks.3."));
+  config["options"]["model"]["n_layer"] = 2;
+  EXPECT_THAT(refusal(config), HasSubstr("holds the tensor 'blocks.2."));
+  config["options"]["model"]["n_layer"] = 3;
+  config["options"]["model"]["n_inner"] = 41;
+  EXPECT_THAT(refusal(config), HasSubstr("[16, 40], its config.json needs [16, 41]"));
+  config["options"]["model"]["n_head"] = 3;
+  EXPECT_THAT(refusal(config), HasSubstr("does not divide"));
 }
 
 TEST_F(ConvertCommand, RefusesPathsThatCannotBeMeant) {

@@ -1,0 +1,36 @@
+#pragma once
+
+#include "data/safetensors.h"
+#include "train/model_source.h"
+
+namespace tapestry {
+
+inline constexpr const char* kOwnModelType = "tapestry";
+
+/// The content of config.json in a folder; one that is too long for a config is an Error(input).
+std::string read_model_json(const std::string& folder);
+
+/// Writes any model of ours into a folder: model.safetensors with every parameter (F32) under the name that
+/// the modules give it, the tokenizer's files, and config.json last, with model_type "tapestry", the options
+/// of the model by section, and `gpt2_config`, the config.json that the model came with, unless empty.
+void export_model_folder(const std::string& folder, const LanguageModel& model, const Config& config,
+                         const Tokenizer& tokenizer, const std::string& gpt2_config);
+
+/// Such a folder. Options that are unknown or bad, and tensors that are missing, unknown or of another shape
+/// than the options say, are an Error(input).
+class FolderSource : public ModelSource {
+ public:
+  explicit FolderSource(const std::string& folder);
+  void read(const std::string& name, Tensor out) const override;
+
+ private:
+  void read_config();
+  void check_tensors();
+
+  SafetensorsModel weights_;
+};
+
+/// Whether config.json in a folder says that it is one.
+bool is_model_folder(const std::string& folder);
+
+}  // namespace tapestry
