@@ -55,11 +55,16 @@ Block::Block(Module& parent, const ModelOptions& options, const Config& config, 
            {options.activation == "gelu_exact", options.bias, kInitStd, residual_init_std(options)}),
       dropout_(options.dropout) {}
 
-Tensor Block::operator()(const Tensor& x) const {
-  return Tape::recording() ? feed_forward(attend(x)) : feed_forward_by_rows(attend(x));
+Tensor Block::run(const Tensor& x, Tensor* attention) const {
+  const Tensor y = attend(x, attention);
+  return Tape::recording() ? feed_forward(y) : feed_forward_by_rows(y);
 }
 
-Tensor Block::attend(const Tensor& x) const { return add(x, dropout((*attention_)(norm_1_(x)), dropout_)); }
+Tensor Block::attend(const Tensor& x, Tensor* attention) const {
+  const Tensor read = (*attention_)(norm_1_(x));
+  if (attention != nullptr) *attention = read;
+  return add(x, dropout(read, dropout_));
+}
 
 Tensor Block::feed_forward(const Tensor& y) const { return add(y, dropout(mlp_(norm_2_(y)), dropout_)); }
 

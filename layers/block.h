@@ -12,7 +12,9 @@ namespace tapestry {
 class Block : public Module {
  public:
   Block(Module& parent, const ModelOptions& options, const Config& config, int64_t layer);
-  Tensor operator()(const Tensor& x) const;
+  Tensor operator()(const Tensor& x) const { return run(x, nullptr); }
+  /// The same; `attention`, unless null, receives what the attention adds to x.
+  Tensor run(const Tensor& x, Tensor* attention) const;
   /// The same for the next tokens of sequences whose states take them in, without dropout.
   Tensor extend(const Tensor& x, States states) const;
   /// Runs again on `tape` and backwards from the gradient `dout` of the output, as recompute wants it: the
@@ -23,7 +25,7 @@ class Block : public Module {
   int64_t rows_at_once(int64_t tokens) const;
 
  private:
-  Tensor attend(const Tensor& x) const;
+  Tensor attend(const Tensor& x, Tensor* attention = nullptr) const;
   Tensor feed_forward(const Tensor& y) const;
   /// feed_forward, which treats every token alone, on some tokens at a time, so that what it holds within
   /// does not grow with the sequence.

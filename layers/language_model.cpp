@@ -69,6 +69,13 @@ Tensor LanguageModel::final_hidden(const Tensor& tokens) const {
   return final_norm_(x);
 }
 
+Tensor LanguageModel::final_hidden(const Tensor& tokens, std::vector<Tensor>& attention) const {
+  Tensor x = embed(tokens);
+  attention.resize(blocks_.size());
+  for (size_t layer = 0; layer < blocks_.size(); ++layer) x = blocks_[layer]->run(x, &attention[layer]);
+  return final_norm_(x);
+}
+
 std::vector<Tensor> LanguageModel::hidden_states(const Tensor& tokens) const {
   std::vector<Tensor> states = {embed(tokens)};
   for (const auto& block : blocks_) states.push_back(run_block(*block, states.back()));

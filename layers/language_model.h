@@ -31,9 +31,14 @@ class LanguageModel : public Module {
   std::vector<Tensor> hidden_states(const Tensor& tokens) const;
   /// The residual stream after the final norm, [B, T, C].
   Tensor final_hidden(const Tensor& tokens) const;
+  /// The same without recomputing, with what each attention adds to the residual stream, n_layer [B, T, C].
+  Tensor final_hidden(const Tensor& tokens, std::vector<Tensor>& attention) const;
   /// The final norm of any part of the residual stream [..., C], and the logits [..., V] of what it gives.
   Tensor final_norm(const Tensor& x) const { return final_norm_(x); }
   Tensor logits_of(const Tensor& final_hidden) const { return output_logits(final_hidden, output_weight()); }
+
+  /// W of the output projection, [V, C].
+  const Parameter& output_weight() const { return options_.tie_embeddings ? embedding_.weight() : output_; }
 
   /// What the model remembers of a text before its first token.
   DecodingState begin_decoding() const;
@@ -58,7 +63,6 @@ class LanguageModel : public Module {
   Tensor positions_from(int64_t first, int64_t count) const;
   Tensor last_logits(const Tensor& hidden) const;
   Tensor run_block(const Block& block, const Tensor& x) const;
-  const Parameter& output_weight() const { return options_.tie_embeddings ? embedding_.weight() : output_; }
 
   ModelOptions options_;
   Embedding embedding_;

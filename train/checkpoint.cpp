@@ -100,6 +100,7 @@ void write_state(Hdf5File& file, const TrainingState& state) {
   file.write_attribute("state", "since_log_tokens", state.since_log.tokens());
   file.write_attribute("state", "seconds", state.seconds);
   file.write_attribute("state", "tokens_sha256", state.tokens_sha256);
+  file.write_attribute("state", "teacher_sha256", state.teacher_sha256);
 }
 
 void write_optimizer(Hdf5File& file, Optimizer& optimizer) {
@@ -188,6 +189,8 @@ TrainingState Checkpoint::state() const {
   state.seconds = file_.read_attribute<double>("state", "seconds");
   if (file_.has_attribute("state", "tokens_sha256"))
     state.tokens_sha256 = file_.read_attribute<std::string>("state", "tokens_sha256");
+  if (file_.has_attribute("state", "teacher_sha256"))
+    state.teacher_sha256 = file_.read_attribute<std::string>("state", "teacher_sha256");
   state.history = read_history(file_);
   return state;
 }

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "base/violations.h"
+#include "train/init_config.h"
 #include "train/model_config.h"
 
 namespace tapestry {
@@ -35,7 +36,8 @@ RunSetup make_run_setup(const Config& config, const TrainingData& data) {
   Violations wrong;
   wrong.require(setup.model.positions != "learned" || setup.data.seq_len <= setup.model.n_ctx,
                 "data.seq_len = ", setup.data.seq_len,
-                " is longer than the learned positions, model.n_ctx = ", setup.model.n_ctx);
+                " is longer than the learned positions, model.n_ctx = ", setup.model.n_ctx,
+                setup.train.init.empty() ? "" : "; `tapestry convert --n-ctx` gives a model more");
   check_optim(setup.optim, setup.train.max_steps, wrong);
   wrong.throw_if_any();
   check_model_options(setup.model);
@@ -49,8 +51,8 @@ Config resumed_config(const Config& given, const Checkpoint& checkpoint) {
     if (key.find('.') == std::string::npos) continue;
     const Config::Value* stored = config.find(key);
     const std::string before = stored ? stored->text : "its default";
-    wrong.require(free_on_resume(key) || before == value.text, key, " = ", value.text, " (", value.source,
-                  "), but the run to resume has ", before);
+    wrong.require(free_on_resume(key) || same_value(before, value.text), key, " = ", value.text, " (",
+                  value.source, "), but the run to resume has ", before);
     config.set(key, value.text, value.source);
   }
   wrong.throw_if_any();

@@ -6,7 +6,10 @@
 #include "base/resources.h"
 #include "base/signals.h"
 #include "base/units.h"
+#include "optim/parameter_groups.h"
 #include "train/commands.h"
+#include "train/distillation.h"
+#include "train/init_config.h"
 #include "train/memory_forecast.h"
 #include "train/model_config.h"
 #include "train/resume_point.h"
@@ -57,33 +60,65 @@ void print_sizes(const RunSetup& setup, const LanguageModel& model, const Traini
   }
 }
 
+/// What a run begins with: nothing, the model of train.init, or the checkpoint that it goes on from.
+struct Start {
+  Config config;
+  std::unique_ptr<ModelSource> init;
+  std::optional<Checkpoint> last;
+  std::string gpt2_config;
+};
+
+Start start_anew(const Config& given) {
+  const std::string path = given.get(train_options()).init;
+  if (path.empty()) return {given, nullptr, {}, ""};
+  Start start{{}, open_model_source(path), {}, ""};
+  std::vector<std::string> notes;
+  start.config = init_config(given, *start.init, notes);
+  start.gpt2_config = start.init->gpt2_config();
+  for (const std::string& note : notes) std::printf("init    %s: %s\n", path.c_str(), note.c_str());
+  return start;
+}
+
+Start go_on(const Config& given, const RunFolder& folder) {
+  Start start{{}, nullptr, open_resume_point(folder), ""};
+  start.config = resumed_config(given, *start.last);
+  start.gpt2_config = start.last->gpt2_config();
+  return start;
+}
+
 Exit dry_run(const Config& given) {
-  const auto data = open_training_data(given);
-  const RunSetup setup = make_run_setup(given, *data);
+  const Start start = start_anew(given);
+  const auto data = open_training_data(start.config);
+  const RunSetup setup = make_run_setup(start.config, *data);
   make_batches(setup, *data);
-  print_sizes(setup, LanguageModel(setup.model, setup.config), *data);
+  const LanguageModel model(setup.model, setup.config);
+  rate_factors(trainable_parameters(model.parameters(), setup.optim.freeze), setup.optim.rates);
+  print_sizes(setup, model, *data);
   return Exit::done;
 }
 
 /// A new run's start: fresh weights, or those of train.init.
-TrainingState begin(const RunSetup& setup, const LanguageModel& model, const TrainingData& data) {
-  if (const std::string& path = setup.train.init; !path.empty()) {
-    const Checkpoint start(path);
-    check_tokenizer(data.tokenizer()->identity(), data.name(), *start.tokenizer(), path);
-    start.load_parameters(model);
+TrainingState begin(const ModelSource* init, const LanguageModel& model, const TrainingData& data,
+                    const Teacher* teacher) {
+  if (init != nullptr) {
+    check_tokenizer(*init, data.tokenizer()->identity(), data.name());
+    read_parameters(*init, model);
   }
   TrainingState state;
   state.tokens_sha256 = data.sha256();
+  if (teacher != nullptr) state.teacher_sha256 = teacher->sha256();
   return state;
 }
 
 /// Where the run of a checkpoint stood, with its weights and optimizer.
 TrainingState resume(const Checkpoint& last, const LanguageModel& model, Optimizer& optimizer,
-                     const TrainingData& data) {
+                     const TrainingData& data, const Teacher* teacher) {
   TrainingState state = last.state();
   check(state.tokens_sha256 == data.sha256(), Exit::input, "the run of ", last.path(),
         " began with other tokens than those of ", data.name(), ": SHA-256 ", state.tokens_sha256, ", not ",
         data.sha256(), "; name the same file, or start a new run with train.init");
+  check(teacher == nullptr || state.teacher_sha256 == teacher->sha256(), Exit::input, "the run of ",
+        last.path(), " began with a teacher of other weights than train.teacher now has");
   last.load_parameters(model);
   last.load_optimizer(optimizer);
   return state;
@@ -93,18 +128,21 @@ Exit train(const Config& given) {
   const auto command = given.get(train_command_options());
   if (command.dry_run) return dry_run(given);
   RunFolder folder(given.get(train_options()).out, folder_mode(command));
-  std::optional<Checkpoint> last;
-  if (command.resume) last.emplace(open_resume_point(folder));
-  const Config config = last ? resumed_config(given, *last) : given;
-  const auto data = open_training_data(config);
-  const RunSetup setup = make_run_setup(config, *data);
+  Start start = command.resume ? go_on(given, folder) : start_anew(given);
+  const auto data = open_training_data(start.config);
+  const RunSetup setup = make_run_setup(start.config, *data);
   set_product_precision(precision_of(setup.run.precision));  // a resumed run's own
   const auto batches = make_batches(setup, *data);
   LanguageModel model(setup.model, setup.config,
                       {.device = run_device(setup.run), .seed = static_cast<uint64_t>(setup.run.seed)});
   const auto optimizer = make_optimizer(setup.optim, model.parameters());
-  const TrainingState state = last ? resume(*last, model, *optimizer, *data) : begin(setup, model, *data);
-  last.reset();  // closes the file, which the run will replace
+  std::optional<Teacher> teacher;
+  if (!setup.train.teacher.empty()) teacher.emplace(setup, *data);
+  const Teacher* guide = teacher ? &*teacher : nullptr;
+  const TrainingState state = start.last ? resume(*start.last, model, *optimizer, *data, guide)
+                                         : begin(start.init.get(), model, *data, guide);
+  start.last.reset();  // closes the file, which the run will replace
+  start.init.reset();
   print_sizes(setup, model, *data);
   const auto steps = static_cast<long long>(state.step);
   if (command.resume)
@@ -116,11 +154,12 @@ Exit train(const Config& given) {
     return data->validation_loss(model, setup.data.seq_len, setup.train.batch_size, setup.train.eval_tokens);
   };
   const auto save = [&](const std::string& path, const TrainingState& now) {
-    save_checkpoint(path, {model, *data->tokenizer(), config_text, optimizer.get(), now});
+    save_checkpoint(path, {model, *data->tokenizer(), config_text, optimizer.get(), now, start.gpt2_config});
   };
   const Schedule schedule = make_schedule(setup.optim, setup.train.max_steps);
-  Trainer trainer({model, *optimizer, schedule, *batches, folder, validate, save}, setup.train,
-                  setup.optim.grad_clip, setup.run.seed, state);
+  Trainer trainer(
+      {model, make_objective(model, guide), *optimizer, schedule, *batches, folder, validate, save},
+      setup.train, setup.optim.grad_clip, setup.run.seed, state);
   const Exit exit = trainer.run();
   const auto reached = static_cast<long long>(trainer.state().step);
   if (exit == Exit::stopped) std::printf("stopped by a signal at step %lld; go on with --resume\n", reached);

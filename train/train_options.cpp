@@ -17,10 +17,22 @@ const OptionTable<TrainOptions>& train_options() {
                at_least(0))
           .add("keep", &T::keep, "numbered checkpoints to keep beside last.h5 and best.h5", at_least(0))
           .add("out", &T::out, "folder of the run")
-          .add("init", &T::init, "checkpoint whose weights to start from, with a new optimizer")
+          .add("init", &T::init,
+               "model to start from, with a new optimizer: a checkpoint, or a folder with GPT-2 in the "
+               "Hugging Face layout; [model] and data.seq_len are its own")
           .add("recompute", &T::recompute,
                "block: keep only the input of each block and run it again for its gradient",
-               one_of({"none", "block"}));
+               one_of({"none", "block"}))
+          .add("teacher", &T::teacher,
+               "model to learn from as well as from the data, a checkpoint or folder as for init")
+          .add("teacher_weight", &T::teacher_weight,
+               "share of the loss that measures predictions against the teacher's, the data have the rest",
+               between(0, 1))
+          .add("temperature", &T::temperature, "softens both predictions, student's and teacher's", above(0))
+          .add("match_attention", &T::match_attention,
+               "times the mean, over the layers, of the share of the teacher's attention output that is "
+               "missed, added to the loss",
+               at_least(0));
   return table;
 }
 

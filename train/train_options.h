@@ -20,6 +20,10 @@ struct TrainOptions {
   std::string out = "runs/default";
   std::string init;
   std::string recompute = "none";
+  std::string teacher;
+  double teacher_weight = 0.5;
+  double temperature = 1;
+  double match_attention = 0;
 };
 
 /// The verb's own keys.

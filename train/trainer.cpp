@@ -98,10 +98,10 @@ TokenMean Trainer::accumulate_gradients() {
     const Batch& batch = batches[micro];
     const Shape shape{batch.batch_size, batch.seq_len};
     Tape tape(combine_keys(combine_keys(seed_, state_.step), micro));
-    const Tensor loss =
-        parts_.model.loss(Tensor::from(batch.tokens, shape), Tensor::from(batch.targets, shape));
-    tape.backward(loss, static_cast<double>(batch.scored()) / static_cast<double>(scored));
-    mean.add(loss.item() * static_cast<double>(batch.scored()), batch.scored());
+    const StepLoss found =
+        parts_.objective(Tensor::from(batch.tokens, shape), Tensor::from(batch.targets, shape));
+    tape.backward(found.loss, static_cast<double>(batch.scored()) / static_cast<double>(scored));
+    mean.add(found.nll * static_cast<double>(batch.scored()), batch.scored());
   }
   return mean;
 }

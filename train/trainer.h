@@ -7,6 +7,7 @@
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
 #include "optim/token_mean.h"
+#include "train/objective.h"
 #include "train/run_folder.h"
 #include "train/run_log.h"
 #include "train/train_options.h"
@@ -17,6 +18,7 @@ namespace tapestry {
 /// The parts of a run. The trainer owns none of them.
 struct TrainerParts {
   LanguageModel& model;
+  Objective objective;
   Optimizer& optimizer;
   Schedule schedule;
   const BatchSource& batches;

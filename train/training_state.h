@@ -22,6 +22,7 @@ struct TrainingState {
   TokenMean since_log = {};          // training loss since the last logged step
   double seconds = 0;                // time spent, over all starts
   std::string tokens_sha256 = {};    // content of the token file; empty for weights of no run
+  std::string teacher_sha256 = {};   // weights of the teacher; empty without one
   std::vector<LogRow> history = {};  // the logged steps
 };
 
