@@ -1,3 +1,5 @@
+#include <iostream>
+
 #include "autograd/random.h"
 #include "base/progress.h"
 #include "base/report.h"
@@ -5,9 +7,12 @@
 #include "base/signals.h"
 #include "data/data_options.h"
 #include "data/token_file.h"
+#include "eval/attention_pictures.h"
 #include "eval/commands.h"
 #include "eval/compare.h"
+#include "eval/compare_plots.h"
 #include "eval/keys_read.h"
+#include "train/convert_config.h"
 #include "train/model_source.h"
 #include "train/run_device.h"
 
@@ -21,6 +26,12 @@ struct CompareOptions {
   std::string split = "valid";
   int64_t seq_len = 0;
   int64_t windows = 16;
+  std::string plots;
+  std::string maps;
+  std::string layers = "all";
+  std::string heads = "0";
+  int64_t map_tokens = 256;
+  double threshold = 0.01;
 };
 
 const OptionTable<CompareOptions>& compare_options() {
@@ -33,7 +44,15 @@ const OptionTable<CompareOptions>& compare_options() {
           .add("split", &C::split, "which part of it", one_of({"train", "valid"}))
           .add("seq-len", &C::seq_len, "tokens of a window; 0: the shorter of those that the models know",
                at_least(0))
-          .add("windows", &C::windows, "windows to run, spread evenly over the text", at_least(1));
+          .add("windows", &C::windows, "windows to run, spread evenly over the text", at_least(1))
+          .add("plots", &C::plots, "folder for plots of the agreement by layer and by position")
+          .add("maps", &C::maps, "folder for pictures of the attention of both models, side by side")
+          .add("layers", &C::layers,
+               "layers whose attention is drawn: all, or numbers and ranges as in 0,3-5")
+          .add("heads", &C::heads, "heads, the same")
+          .add("map-tokens", &C::map_tokens, "tokens of the text, from its start, on which it is drawn",
+               between(2, 4096))
+          .add("threshold", &C::threshold, "weights above it are counted beside each picture", above(0));
   return table;
 }
 
@@ -117,6 +136,35 @@ std::shared_ptr<const TokenSource> open_tokens(const CompareOptions& options, co
   return file.tokens(options.split == "train" ? Split::train : Split::valid);
 }
 
+/// The most tokens from the start of the text that fit both models, at most those wanted.
+Tensor map_tokens(const CompareOptions& options, const TokenSource& text, int64_t seq_len) {
+  const int64_t count = std::min({options.map_tokens, seq_len, text.size()});
+  std::vector<int32_t> tokens(static_cast<size_t>(count));
+  text.read(0, count, tokens.data());
+  return Tensor::from(tokens, {1, count});
+}
+
+/// Whether all pictures could be drawn.
+bool add_maps(Report& report, const CompareOptions& options, const LoadedModel& a, const LoadedModel& b,
+              const Tensor& tokens) {
+  const ModelOptions &of_a = a.model->options(), &of_b = b.model->options();
+  const PictureOptions pictures{parse_ranges("layer", options.layers, std::min(of_a.n_layer, of_b.n_layer)),
+                                parse_ranges("head", options.heads, std::min(of_a.n_head, of_b.n_head)),
+                                options.threshold};
+  bool drawn = true;
+  Report::Table& table = report.table("attention", {"layer", "head", "density_a", "density_b"});
+  for (const HeadDensity& found : draw_attention(options.maps, a, b, tokens, pictures, drawn))
+    table.row({found.layer, found.head, found.a, found.b});
+  report.add("maps", options.maps).add("map_tokens", tokens.dim(1)).add("threshold", options.threshold);
+  return drawn;
+}
+
+void say_if_not_drawn(bool drawn, const std::string& folder) {
+  if (drawn) return;
+  std::cerr << "tapestry compare: gnuplot is not installed; its scripts and data are in " << folder
+            << std::endl;
+}
+
 Exit compare(const Config& config) {
   const auto options = config.get(compare_options());
   const auto report_to = config.get(report_options());
@@ -135,7 +183,11 @@ Exit compare(const Config& config) {
         throw_if_stop_requested();
       });
   progress.finish();
-  report_of(options, a, b, found).write(report_to);
+  Report report = report_of(options, a, b, found);
+  if (!options.plots.empty()) say_if_not_drawn(plot_comparison(options.plots, found), options.plots);
+  if (!options.maps.empty())
+    say_if_not_drawn(add_maps(report, options, a, b, map_tokens(options, *text, seq_len)), options.maps);
+  report.write(report_to);
   return Exit::done;
 }
 
