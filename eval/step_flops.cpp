@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "autograd/ops/chunks.h"
-#include "autograd/ops/logits.h"
+#include "autograd/ops/linear_cross_entropy.h"
 #include "layers/attention/bsbr_options.h"
 #include "layers/attention/delta_net.h"
 #include "layers/attention/gau.h"

@@ -6,6 +6,7 @@
 #include "autograd/gemm.h"
 #include "autograd/math.h"
 #include "autograd/ops/embedding.h"
+#include "autograd/ops/linear_cross_entropy.h"
 #include "autograd/ops/logits.h"
 #include "autograd/rows.h"
 

@@ -13,14 +13,6 @@ void hand_over_scaled(BackwardStep& step);
 
 namespace cpu {
 
-/// Rows whose logits are held at one time. Every block reads W twice and adds to dW once: at GPT-2's size,
-/// 654 rows run at the rate of the bare products, 163 at four fifths of it.
-template <class T>
-int64_t logit_rows(int64_t rows, int64_t v) {
-  constexpr int64_t bytes = int64_t{128} << 20;
-  return std::clamp<int64_t>(bytes / (v * sizeof(T)), 16, std::max<int64_t>(rows, 16));
-}
-
 template <class T>
 T row_max(const T* row, int64_t n) {
   T largest = row[0];
