@@ -31,9 +31,10 @@ class LayerAtWork {
   LayerAtWork(const LanguageModel& model, const Tensor& x, int64_t layer)
       : options_(model.options()), prefix_(join("blocks.", layer, ".")) {
     for (const auto& [name, parameter] : model.parameters())
-      if (name.starts_with(prefix_)) parameters_[name.substr(prefix_.size())] = parameter.value();
-    x_ = layer_norm(x.to(DType::float64), parameter("norm_1.weight"), parameter("norm_1.bias"),
-                    options_.norm_eps);
+      if (name.starts_with(prefix_))
+        parameters_[name.substr(prefix_.size())] = parameter.value().to(Device::cpu());
+    x_ = layer_norm(x.to(Device::cpu()).to(DType::float64), parameter("norm_1.weight"),
+                    parameter("norm_1.bias"), options_.norm_eps);
   }
 
   int64_t tokens() const { return x_.dim(1); }

@@ -13,7 +13,7 @@ namespace {
 std::string sha256_of(const Module& model) {
   Sha256 hash;
   for (const auto& [name, parameter] : model.parameters()) {
-    const Tensor& value = parameter.value();
+    const Tensor value = parameter.value().to(Device::cpu());
     hash.update(name + "\n")
         .update({reinterpret_cast<const char*>(value.data<float>()), static_cast<size_t>(value.bytes())});
   }
@@ -41,18 +41,19 @@ StepLoss distilled_loss(const LanguageModel& student, const LanguageModel& teach
   }
   const Tensor ours = matched ? student.final_hidden(tokens, outputs) : student.final_hidden(tokens);
   const DistilledLoss found =
-      linear_distillation(ours, student.output_weight(), theirs, teacher.output_weight(), targets, options);
+      linear_distillation(ours, student.output_weight(), theirs, teacher.output_weight(),
+                          targets.to(student.context().device), options);
   if (!matched) return {found.loss, found.nll};
   return {add(found.loss, scale(missed(outputs, aims), match_attention)), found.nll};
 }
 
-Teacher::Teacher(const RunSetup& setup, const TrainingData& data) : options_(setup.train) {
+Teacher::Teacher(const RunSetup& setup, const TrainingData& data, Device device) : options_(setup.train) {
   const auto source = open_model_source(options_.teacher);
   check_tokenizer(*source, data.tokenizer()->identity(), data.name());
   Config config = source->config();
   config.set("model.dropout", "0", "train.teacher");
   model_ = std::make_unique<LanguageModel>(config.get(model_options()), config,
-                                           ModuleContext{.initialise = false});
+                                           ModuleContext{.device = device, .initialise = false});
   check_fits(setup);
   read_parameters(*source, *model_);
   sha256_ = sha256_of(*model_);

@@ -15,9 +15,10 @@ StepLoss distilled_loss(const LanguageModel& student, const LanguageModel& teach
 /// A model that another learns from (train.teacher). It is never changed and drops nothing out.
 class Teacher {
  public:
-  /// Reads the model. What does not go with the run (another vocabulary, fewer learned positions than
-  /// data.seq_len, other layers to match) is an Error(usage), data of another tokenizer an Error(input).
-  Teacher(const RunSetup& setup, const TrainingData& data);
+  /// Reads the model onto the device. What does not go with the run (another vocabulary, fewer learned
+  /// positions than data.seq_len, other layers to match) is an Error(usage), data of another tokenizer an
+  /// Error(input).
+  Teacher(const RunSetup& setup, const TrainingData& data, Device device);
 
   /// distilled_loss, as the run's options say.
   StepLoss loss(const LanguageModel& student, const Tensor& tokens, const Tensor& targets) const {

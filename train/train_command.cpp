@@ -137,7 +137,7 @@ Exit train(const Config& given) {
                       {.device = run_device(setup.run), .seed = static_cast<uint64_t>(setup.run.seed)});
   const auto optimizer = make_optimizer(setup.optim, model.parameters());
   std::optional<Teacher> teacher;
-  if (!setup.train.teacher.empty()) teacher.emplace(setup, *data);
+  if (!setup.train.teacher.empty()) teacher.emplace(setup, *data, model.context().device);
   const Teacher* guide = teacher ? &*teacher : nullptr;
   const TrainingState state = start.last ? resume(*start.last, model, *optimizer, *data, guide)
                                          : begin(start.init.get(), model, *data, guide);
