@@ -6,6 +6,7 @@
 
 #include "optim/optim_options.h"
 #include "tests/support/temporary_folder.h"
+#include "train/distillation.h"
 
 namespace tapestry::test {
 namespace {
@@ -49,8 +50,8 @@ Stepped step_with(int64_t batch_size) {
   const UnevenBatches batches(batch_size);
   TrainOptions options;
   options.grad_accum = 4 / batch_size;
-  Trainer trainer({model, *optimizer, make_schedule(optim, 10), batches, folder, [] { return 0.0; },
-                   [](const std::string&, const TrainingState&) {}},
+  Trainer trainer({model, make_objective(model, nullptr), *optimizer, make_schedule(optim, 10), batches,
+                   folder, [] { return 0.0; }, [](const std::string&, const TrainingState&) {}},
                   options, 0, 1, {});
   trainer.step();
   Stepped result{{}, trainer.state().since_log.mean()};
