@@ -70,6 +70,7 @@ void Hdf5Dataset::check_type(const char* wanted) const {
 template <class T>
 void Hdf5Dataset::check_stored() const {
   const Session session;
+  check_type(element<T>().name);
   const bool there = H5Dget_storage_size(id_.get()) / sizeof(T) >= static_cast<uint64_t>(size());
   check(there || is_compressed(id_.get()), origin_->exit, where(), " holds fewer bytes than its shape ",
         format_shape(shape_), " needs");
@@ -78,9 +79,8 @@ void Hdf5Dataset::check_stored() const {
 template <class T>
 void Hdf5Dataset::read(T* values) const {
   const Session session;
-  check_type(element<T>().name);
-  if (size() == 0) return;
   check_stored<T>();
+  if (size() == 0) return;
   ok(H5Dread(id_.get(), element<T>().memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0, origin_->exit,
      "cannot read ", where());
 }

@@ -95,6 +95,17 @@ std::vector<std::byte> Hdf5File::image() {
 void Hdf5File::close() {
   const Session session;
   ok(id_.reset(), Exit::io, "cannot finish writing '", path(), "'");
+  check_closes();
+}
+
+int64_t Hdf5File::failed_closes() {
+  const Session session;
+  return hdf5::failed_closes().count;
+}
+
+void Hdf5File::check_closes() const {
+  const hdf5::FailedCloses& failed = hdf5::failed_closes();
+  check(failed.count == failed_closes_, Exit::io, "cannot finish writing '", path(), "'", failed.last_error);
 }
 
 bool Hdf5File::has(const std::string& name) const {

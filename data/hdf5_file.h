@@ -23,7 +23,7 @@ class Hdf5Id {
   Hdf5Id(int64_t id, Close close) : id_(id), close_(close) {}
   Hdf5Id(Hdf5Id&& other) noexcept : id_(std::exchange(other.id_, -1)), close_(other.close_) {}
   Hdf5Id& operator=(Hdf5Id&& other) noexcept;
-  ~Hdf5Id() { reset(); }
+  ~Hdf5Id();
   int64_t get() const { return id_; }
   /// Closes; false when the library reported an error.
   bool reset();
@@ -145,7 +145,10 @@ class Hdf5File {
 
  private:
   Hdf5File(std::shared_ptr<const Hdf5Origin> origin, Hdf5Id id)
-      : origin_(std::move(origin)), id_(std::move(id)) {}
+      : origin_(std::move(origin)), id_(std::move(id)), failed_closes_(failed_closes()) {}
+  /// How many objects could not be closed so far, of any file.
+  static int64_t failed_closes();
+  void check_closes() const;
   void write_integer(const std::string& object, const std::string& name, int64_t value);
   Hdf5Id open_object(const std::string& name) const;
   Hdf5Id open_attribute(const std::string& object, const std::string& name) const;
@@ -153,6 +156,7 @@ class Hdf5File {
 
   std::shared_ptr<const Hdf5Origin> origin_;
   Hdf5Id id_;
+  int64_t failed_closes_;  // when it was opened
 };
 
 template <>

@@ -35,6 +35,11 @@ Session::Session() : lock_(library_mutex()) {
 
 void release_in_child() { new (&library_mutex()) std::recursive_mutex; }
 
+FailedCloses& failed_closes() {
+  static FailedCloses failed;
+  return failed;
+}
+
 std::string last_error() {
   std::string text;
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, take_innermost, &text);
@@ -108,10 +113,16 @@ std::optional<std::vector<std::string>> read_texts(const Hdf5Id& type, const Hdf
 
 }  // namespace hdf5
 
+Hdf5Id::~Hdf5Id() {
+  if (reset()) return;
+  const hdf5::Session session;
+  ++hdf5::failed_closes().count;
+  hdf5::failed_closes().last_error = hdf5::last_error();
+}
+
 Hdf5Id& Hdf5Id::operator=(Hdf5Id&& other) noexcept {
-  reset();
-  id_ = std::exchange(other.id_, -1);
-  close_ = other.close_;
+  std::swap(id_, other.id_);
+  std::swap(close_, other.close_);
   return *this;
 }
 

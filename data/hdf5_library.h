@@ -25,6 +25,14 @@ class Session {
 /// For a child process of fork(), where the thread that holds the library is not there any more.
 void release_in_child();
 
+/// What a destructor could not close, and so perhaps not write: libhdf5 holds small writes back until an
+/// object is closed. For the holder of a Session.
+struct FailedCloses {
+  int64_t count = 0;
+  std::string last_error;
+};
+FailedCloses& failed_closes();
+
 /// The innermost message of libhdf5's last error, to end a message of ours with.
 std::string last_error();
 
