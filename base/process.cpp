@@ -38,7 +38,7 @@ void let_idle_threads_sleep(char** argv) {
 void prepare_process(char** argv) {
   open_standard_streams();
   let_idle_threads_sleep(argv);
-  install_signal_handlers();
+  watch_signals();
 }
 
 }  // namespace tapestry

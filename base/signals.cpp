@@ -4,34 +4,43 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <thread>
 
 #include "base/error.h"
 
 namespace tapestry {
 namespace {
 
-std::atomic<int> stop_signals{0};
-std::atomic<int> interrupts{0};
-static_assert(std::atomic<int>::is_always_lock_free, "a signal handler may not take locks");
+std::atomic<bool> stop_signal{false};
 
-void on_stop_signal(int signal) {
-  if (signal == SIGINT && interrupts++ > 0) _exit(static_cast<int>(Exit::interrupted));
-  ++stop_signals;
+sigset_t stop_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) sigaddset(&signals, signal);
+  return signals;
+}
+
+[[noreturn]] void wait_for_signals() {
+  const sigset_t signals = stop_signals();
+  for (bool interrupted = false;;) {
+    int signal = 0;
+    if (sigwait(&signals, &signal) != 0) continue;
+    if (signal == SIGINT && interrupted) _exit(static_cast<int>(Exit::interrupted));
+    interrupted |= signal == SIGINT;
+    stop_signal = true;
+  }
 }
 
 }  // namespace
 
-void install_signal_handlers() {
-  struct sigaction action = {};
-  action.sa_flags = SA_RESTART;  // reads and writes under way go on
-  sigemptyset(&action.sa_mask);
-  action.sa_handler = on_stop_signal;
-  for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) sigaction(signal, &action, nullptr);
-  action.sa_handler = SIG_IGN;
-  for (const int signal : {SIGPIPE, SIGXFSZ}) sigaction(signal, &action, nullptr);
+void watch_signals() {
+  for (const int signal : {SIGPIPE, SIGXFSZ}) ::signal(signal, SIG_IGN);
+  const sigset_t signals = stop_signals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::thread(wait_for_signals).detach();
 }
 
-bool stop_requested() { return stop_signals > 0; }
+bool stop_requested() { return stop_signal; }
 
 void throw_if_stop_requested() { check(!stop_requested(), Exit::stopped, "stopped by a signal"); }
 
