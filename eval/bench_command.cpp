@@ -9,8 +9,10 @@
 #include "base/signals.h"
 #include "base/violations.h"
 #include "eval/bench.h"
+#include "eval/bench_plots.h"
 #include "eval/commands.h"
 #include "eval/decode_bench.h"
+#include "eval/gnuplot.h"
 #include "eval/torch_peer.h"
 #include "layers/attention/attention.h"
 #include "train/model_config.h"
@@ -30,6 +32,7 @@ struct BenchOptions {
   int64_t repeats = 5;
   int64_t warmup = 1;
   std::string peers;
+  std::string plots;
 };
 
 const OptionTable<BenchOptions>& bench_options() {
@@ -38,8 +41,7 @@ const OptionTable<BenchOptions>& bench_options() {
       OptionTable<B>("", "bench")
           .add("mode", &B::mode,
                "forward: to the loss; train: a whole step with backward, clipping and update; decode: one "
-               "more "
-               "token after seq-len others",
+               "more token after seq-len others",
                one_of({"forward", "train", "decode"}))
           .add("attention", &B::attention, "attentions, each for all layers in turn; none: model.attention")
           .add("seq-len", &B::seq_len,
@@ -53,8 +55,8 @@ const OptionTable<BenchOptions>& bench_options() {
           .add("warmup", &B::warmup, "runs before those", at_least(1))
           .add("peers", &B::peers,
                "a Python with torch, which then does the work of the standard attention with learned "
-               "positions "
-               "too");
+               "positions too")
+          .add("plots", &B::plots, "folder for plots of time and memory against length");
   return table;
 }
 
@@ -157,20 +159,50 @@ void add_peers(Report& report, const BenchOptions& options, const std::vector<Ca
   }
 }
 
-/// One row for each attention: time and memory of one sequence over its length.
-void add_exponents(Report& report, const std::vector<Case>& cases, const std::vector<BenchFigures>& figures) {
-  auto& table = report.table("exponents", {"attention", "precision", "threads", "time", "memory"});
-  for (size_t begin = 0, end = 0; begin < cases.size(); begin = end) {
-    std::vector<double> lengths, seconds, bytes;
-    for (end = begin; end < cases.size() && cases[end].beside(cases[begin]); ++end) {
-      const double batch = static_cast<double>(cases[end].shape.batch_size);
-      lengths.push_back(static_cast<double>(cases[end].shape.seq_len));
-      seconds.push_back(figures[end].run.median / batch);
-      bytes.push_back(static_cast<double>(figures[end].run_bytes) / batch);
-    }
-    table.row({cases[begin].name, cases[begin].precision, cases[begin].threads,
-               fitted_exponent(lengths, seconds), fitted_exponent(lengths, bytes)});
+/// Time and memory of one text against its length, a series for cases next to each other that differ in their
+/// shapes alone. `seconds` and `bytes` are those of each case.
+std::vector<BenchSeries> series_of(const std::vector<Case>& cases, const std::vector<double>& seconds,
+                                   const std::vector<double>& bytes) {
+  std::vector<BenchSeries> all;
+  for (size_t i = 0; i < cases.size(); ++i) {
+    const Case& c = cases[i];
+    if (i == 0 || !c.beside(cases[i - 1])) all.push_back({c.name, c.precision, c.threads});
+    all.back().lengths.push_back(static_cast<double>(c.shape.seq_len));
+    all.back().seconds.push_back(seconds[i] / static_cast<double>(c.shape.batch_size));
+    all.back().bytes.push_back(bytes[i]);
   }
+  return all;
+}
+
+std::vector<BenchSeries> series_of(const std::vector<Case>& cases, const std::vector<BenchFigures>& figures) {
+  std::vector<double> seconds, bytes;
+  for (size_t i = 0; i < cases.size(); ++i) {
+    seconds.push_back(figures[i].run.median);
+    bytes.push_back(static_cast<double>(figures[i].run_bytes / cases[i].shape.batch_size));
+  }
+  return series_of(cases, seconds, bytes);
+}
+
+std::vector<BenchSeries> series_of(const std::vector<Case>& cases,
+                                   const std::vector<DecodeFigures>& figures) {
+  std::vector<double> seconds, bytes;
+  for (const DecodeFigures& f : figures) {
+    seconds.push_back(f.token.median);
+    bytes.push_back(static_cast<double>(f.state_bytes));
+  }
+  return series_of(cases, seconds, bytes);
+}
+
+void add_exponents(Report& report, const std::vector<BenchSeries>& all) {
+  auto& table = report.table("exponents", {"attention", "precision", "threads", "time", "memory"});
+  for (const BenchSeries& s : all) {
+    table.row({s.attention, s.precision, s.threads, fitted_exponent(s.lengths, s.seconds),
+               fitted_exponent(s.lengths, s.bytes)});
+  }
+}
+
+void plot_if_asked(const BenchOptions& options, const std::vector<BenchSeries>& all) {
+  if (!options.plots.empty() && !plot_bench(options.plots, all)) say_not_drawn("bench", options.plots);
 }
 
 Report start_report(const BenchOptions& options, const ModelOptions& model) {
@@ -190,7 +222,9 @@ Report report_of(const BenchOptions& options, const std::vector<Case>& cases,
                   "gemm_gflops_per_second", "product_gflop", "attention_gflop", "peak_bytes", "run_bytes",
                   "saved_bytes", "peak_resident_bytes", "page_faults"});
   for (size_t i = 0; i < cases.size(); ++i) add_row(table, cases[i], figures[i]);
-  add_exponents(report, cases, figures);
+  const auto series = series_of(cases, figures);
+  add_exponents(report, series);
+  plot_if_asked(options, series);
   if (!options.peers.empty()) add_peers(report, options, cases, figures, plan);
   return report;
 }
@@ -209,6 +243,7 @@ Report report_of(const BenchOptions& options, const std::vector<Case>& cases,
                f.token.median, f.token.fastest, f.token.processor,
                static_cast<double>(batch) / f.token.median, f.state_bytes, f.held_bytes, f.read_seconds});
   }
+  plot_if_asked(options, series_of(cases, figures));
   return report;
 }
 
@@ -244,8 +279,8 @@ Exit run_bench(const Config& config) {
   const auto options = config.get(bench_options());
   const auto report_to = config.get(report_options());
   check_report_destination(report_to);
-  const std::vector<Case> cases = cases_of(options, config.get(model_options()), config.get(run_options()));
   const auto run = config.get(run_options());
+  const std::vector<Case> cases = cases_of(options, config.get(model_options()), run);
   const BenchPlan plan{.warmup = options.warmup,
                        .repeats = options.repeats,
                        .seed = static_cast<uint64_t>(run.seed),

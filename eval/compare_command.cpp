@@ -11,6 +11,7 @@
 #include "eval/commands.h"
 #include "eval/compare.h"
 #include "eval/compare_plots.h"
+#include "eval/gnuplot.h"
 #include "eval/keys_read.h"
 #include "train/convert_config.h"
 #include "train/model_source.h"
@@ -159,12 +160,6 @@ bool add_maps(Report& report, const CompareOptions& options, const LoadedModel& 
   return drawn;
 }
 
-void say_if_not_drawn(bool drawn, const std::string& folder) {
-  if (drawn) return;
-  std::cerr << "tapestry compare: gnuplot is not installed; its scripts and data are in " << folder
-            << std::endl;
-}
-
 Exit compare(const Config& config) {
   const auto options = config.get(compare_options());
   const auto report_to = config.get(report_options());
@@ -184,9 +179,10 @@ Exit compare(const Config& config) {
       });
   progress.finish();
   Report report = report_of(options, a, b, found);
-  if (!options.plots.empty()) say_if_not_drawn(plot_comparison(options.plots, found), options.plots);
-  if (!options.maps.empty())
-    say_if_not_drawn(add_maps(report, options, a, b, map_tokens(options, *text, seq_len)), options.maps);
+  if (!options.plots.empty() && !plot_comparison(options.plots, found))
+    say_not_drawn("compare", options.plots);
+  if (!options.maps.empty() && !add_maps(report, options, a, b, map_tokens(options, *text, seq_len)))
+    say_not_drawn("compare", options.maps);
   report.write(report_to);
   return Exit::done;
 }

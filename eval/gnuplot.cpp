@@ -5,6 +5,7 @@
 
 #include <cstring>
 #include <filesystem>
+#include <iostream>
 
 #include "base/error.h"
 #include "data/atomic_file.h"
@@ -29,6 +30,11 @@ bool draw_with_gnuplot(const std::string& folder, const std::string& name, const
     check(errno == EINTR, Exit::io, "gnuplot was lost: ", std::strerror(errno));
   check(WIFEXITED(status) && WEXITSTATUS(status) == 0, Exit::io, "gnuplot failed on ", path);
   return true;
+}
+
+void say_not_drawn(const std::string& verb, const std::string& folder) {
+  std::cerr << "tapestry " << verb << ": gnuplot is not installed; its scripts and data are in " << folder
+            << std::endl;
 }
 
 void make_folder(const std::string& folder) {

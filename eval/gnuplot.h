@@ -9,6 +9,9 @@ namespace tapestry {
 /// on is an Error(io).
 bool draw_with_gnuplot(const std::string& folder, const std::string& name, const std::string& script);
 
+/// Tells the user of a verb that its plots are not drawn.
+void say_not_drawn(const std::string& verb, const std::string& folder);
+
 /// Makes a folder, and those above it, unless it is there; Error(io).
 void make_folder(const std::string& folder);
 

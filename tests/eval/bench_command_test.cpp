@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
 #include "tests/support/in_bf16.h"
 #include "tests/support/shell.h"
 
@@ -113,6 +114,21 @@ TEST(BenchCommand, PeersDoTheWorkOfStandardAttention) {
   EXPECT_EQ(given.at("seq_len"), 32);
   EXPECT_EQ(given.at("threads"), 1);
   EXPECT_EQ(given.at("precision"), "float32");
+}
+
+TEST(BenchCommand, PlotsTimeAndMemory) {
+  const TemporaryFolder folder;
+  const std::string plots = "--plots '" + (folder / "the plots") + "' ";
+  const auto report = report_of(plots + "--attention bsbr,linear --seq-len 16,32 --batch-tokens 64");
+  const std::string times = read_text(folder / "the plots/time.csv");
+  EXPECT_THAT(times, HasSubstr("\n\"bsbr\",float32,1,16,"));
+  EXPECT_THAT(times, HasSubstr("\n\"linear\",float32,1,32,"));
+  const auto& row = report.at("results")[3];
+  EXPECT_THAT(read_text(folder / "the plots/memory.csv"),
+              testing::EndsWith(join(",32,", row.at("run_bytes").get<int64_t>() / 2, "\n")));
+  if (shell("command -v gnuplot").status != 0) GTEST_SKIP() << "gnuplot is not installed";
+  for (const char* name : {"the plots/time.png", "the plots/memory.png"})
+    EXPECT_GT(std::filesystem::file_size(folder / name), 1000) << name;
 }
 
 TEST(BenchCommand, MistakesAreClearErrors) {
