@@ -27,13 +27,11 @@ const OptionTable<CommandOptions>& command_options() {
       OptionTable<C>("", "convert")
           .add("from", &C::from,
                "what to convert: a folder with GPT-2 in the Hugging Face layout, one that --to tapestry "
-               "wrote, or a "
-               "checkpoint")
+               "wrote, or a checkpoint")
           .add("output", &C::output, "the checkpoint to write; with another --to the folder")
           .add("to", &C::to,
                "checkpoint; gpt2: a folder in the Hugging Face layout; tapestry: such a folder for any model "
-               "of "
-               "ours",
+               "of ours",
                one_of({"checkpoint", "gpt2", "tapestry"}))
           .add("tokenizer", &C::tokenizer, "bytes or a folder, in place of the tokenizer that is there");
   return table;

@@ -24,9 +24,7 @@ const OptionTable<BsbrOptions>& bsbr_options() {
                one_of({"own", "shared"}))
           .add("score_bias", &O::score_bias,
                "read = tokens or both: the retrieval score is added to the scores of the chunk's tokens; "
-               "head: times "
-               "a "
-               "learned factor a head",
+               "head: times a learned factor a head",
                one_of({"off", "on", "head"}))
           .add("state_scale", &O::state_scale,
                "read = state or both: sum or mean over the chunk's tokens; auto: mean, none with preset = "
@@ -41,9 +39,7 @@ const OptionTable<BsbrOptions>& bsbr_options() {
                one_of({"none", "rms"}))
           .add("gate", &O::gate,
                "read = state or both: a learned factor a head, from 0, of what is read; auto: head, none "
-               "with preset "
-               "= "
-               "literal",
+               "with preset = literal",
                one_of({"auto", "none", "head"}))
           .add("compression", &O::compression,
                "read = state or both: numbers that a state is compressed to by a learned map; 0: off",
