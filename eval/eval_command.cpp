@@ -8,6 +8,7 @@
 #include "data/token_file.h"
 #include "data/word_counter.h"
 #include "eval/commands.h"
+#include "eval/equal_parts.h"
 #include "eval/keys_read.h"
 #include "eval/task_eval.h"
 #include "train/checkpoint.h"
@@ -38,8 +39,8 @@ const OptionTable<EvalOptions>& eval_options() {
           .add("split", &E::split, "which part of it", one_of({"train", "valid"}))
           .add("protocol", &E::protocol,
                "windows: disjoint windows of seq-len inputs, every token but the first is scored once; "
-               "strided: windows "
-               "of seq-len tokens that advance by stride, each scores what no earlier one scored",
+               "strided: windows of seq-len tokens that advance by stride, each scores what no earlier one "
+               "scored",
                one_of({"windows", "strided"}))
           .add("seq-len", &E::seq_len, "length of a window; 0: the length that the model was trained with",
                at_least(0))
@@ -66,25 +67,23 @@ EvalProtocol protocol_of(const EvalOptions& options, const LoadedModel& loaded) 
 class LossByPosition {
  public:
   LossByPosition(int64_t parts, int64_t seq_len)
-      : parts_(static_cast<size_t>(std::min(parts, seq_len))), seq_len_(seq_len) {}
+      : parts_{seq_len, std::min(parts, seq_len)}, sums_(static_cast<size_t>(parts_.count)) {}
   void add(int64_t context, double nll) {
-    NllSum& part = parts_[static_cast<size_t>((context - 1) * std::ssize(parts_) / seq_len_)];
-    part.nll += nll;
-    part.tokens += 1;
+    NllSum& sum = sums_[static_cast<size_t>(parts_.of(context))];
+    sum.nll += nll;
+    sum.tokens += 1;
   }
   void add_to(Report& report) const {
     Report::Table& table = report.table("by_position", {"from", "to", "tokens", "mean_nll"});
-    const int64_t count = std::ssize(parts_);
-    const auto end = [&](int64_t n) { return (n * seq_len_ + count - 1) / count; };
-    for (int64_t i = 0; i < count; ++i) {
-      const NllSum& part = parts_[static_cast<size_t>(i)];
-      if (part.tokens > 0) table.row({end(i) + 1, end(i + 1), part.tokens, part.mean()});
+    for (int64_t i = 0; i < parts_.count; ++i) {
+      const NllSum& sum = sums_[static_cast<size_t>(i)];
+      if (sum.tokens > 0) table.row({parts_.first(i), parts_.last(i), sum.tokens, sum.mean()});
     }
   }
 
  private:
-  std::vector<NllSum> parts_;
-  int64_t seq_len_;
+  EqualParts parts_;
+  std::vector<NllSum> sums_;
 };
 
 /// Bytes and words of the first `count` tokens of a split.

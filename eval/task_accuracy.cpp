@@ -5,6 +5,7 @@
 
 #include "data/synthetic/task_batches.h"
 #include "eval/agreement.h"
+#include "eval/equal_parts.h"
 
 namespace tapestry {
 namespace {
@@ -70,11 +71,12 @@ void add_accuracy(Report& report, const std::vector<ScoredAnswer>& answers, int6
   require(!answers.empty() && buckets > 0, answers.size(), " answers in ", buckets, " buckets");
   int64_t farthest = 0;
   for (const ScoredAnswer& answer : answers) farthest = std::max(farthest, answer.place.distance);
+  const EqualParts parts{farthest, buckets};
   Bucket all;
   std::vector<Bucket> by_distance(static_cast<size_t>(buckets));
   for (const ScoredAnswer& answer : answers) {
     all.add(answer);
-    by_distance[static_cast<size_t>((answer.place.distance - 1) * buckets / farthest)].add(answer);
+    by_distance[static_cast<size_t>(parts.of(answer.place.distance))].add(answer);
   }
   report.add("answers", all.answers).add("mean_nll", all.mean_nll());
   report.add("exact_match", all.exact_match()).add("token_accuracy", all.token_accuracy());
@@ -83,8 +85,7 @@ void add_accuracy(Report& report, const std::vector<ScoredAnswer>& answers, int6
   for (int64_t i = 0; i < buckets; ++i) {
     const Bucket& bucket = by_distance[static_cast<size_t>(i)];
     if (bucket.answers == 0) continue;
-    const auto end = [&](int64_t n) { return (n * farthest + buckets - 1) / buckets; };
-    table.row({end(i) + 1, end(i + 1), bucket.answers, bucket.exact_match(), bucket.token_accuracy()});
+    table.row({parts.first(i), parts.last(i), bucket.answers, bucket.exact_match(), bucket.token_accuracy()});
   }
 }
 

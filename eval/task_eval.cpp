@@ -28,9 +28,7 @@ std::vector<ScoredAnswer> answers_to(const SyntheticTask& task, const LanguageMo
   Progress progress("eval", sequences, "sequences");
   std::vector<ScoredAnswer> answers;
   for (int64_t first = 0; first < sequences; first += batch_size) {
-    std::vector<Example> examples;
-    for (int64_t i = first; i < std::min(first + batch_size, sequences); ++i)
-      examples.push_back(held_out_example(task, i));
+    const auto examples = held_out_examples(task, first, std::min(batch_size, sequences - first));
     const auto more = score_answers(model, examples);
     answers.insert(answers.end(), more.begin(), more.end());
     progress.update(first + std::ssize(examples));

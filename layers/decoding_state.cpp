@@ -8,16 +8,4 @@ DecodingState DecodingState::clone() const {
   return DecodingState(std::move(layers));
 }
 
-int64_t DecodingState::used_bytes() const {
-  int64_t bytes = 0;
-  for (const AttentionState& layer : layers_) bytes += layer.used_bytes();
-  return bytes;
-}
-
-int64_t DecodingState::held_bytes() const {
-  int64_t bytes = 0;
-  for (const AttentionState& layer : layers_) bytes += layer.held_bytes();
-  return bytes;
-}
-
 }  // namespace tapestry

@@ -20,8 +20,8 @@ class DecodingState {
   /// One that goes its own way from here.
   DecodingState clone() const;
   /// Bytes of what is kept, and of the memory that holds it.
-  int64_t used_bytes() const;
-  int64_t held_bytes() const;
+  int64_t used_bytes() const { return sum_of(layers_, &AttentionState::used_bytes); }
+  int64_t held_bytes() const { return sum_of(layers_, &AttentionState::held_bytes); }
 
  private:
   std::vector<AttentionState> layers_;

@@ -7,6 +7,7 @@
 #include "base/signals.h"
 #include "optim/optim_options.h"
 #include "train/checkpoint.h"
+#include "train/stored_values.h"
 
 namespace tapestry {
 namespace {
@@ -14,17 +15,14 @@ namespace {
 /// Reads a float32 dataset of the shape that the model gives it, and looks at every value.
 void check_values(const Hdf5File& file, const std::string& name, const Shape& shape) {
   throw_if_stop_requested();
-  Hdf5Shape extent;
-  for (int axis = 0; axis < shape.rank(); ++axis) extent.push_back(shape[axis]);
+  const Hdf5Shape extent = extent_of(shape);
   // Room is made only for what is really there.
   const Hdf5Dataset stored = file.dataset(name);
   check(stored.shape() == extent, Exit::checkpoint, "'", file.path(), "': /", name, " has shape ",
         format_shape(stored.shape()), ", the model of its config needs ", format_shape(extent));
   std::vector<float> values(static_cast<size_t>(stored.size()));
   stored.read(values.data());
-  const auto bad = std::find_if(values.begin(), values.end(), [](float x) { return !std::isfinite(x); });
-  check(bad == values.end(), Exit::checkpoint, "'", file.path(), "': element ", bad - values.begin(), " of /",
-        name, " is ", bad == values.end() ? 0 : *bad);
+  check_finite(values, file, name, Exit::checkpoint);
 }
 
 void find_model_faults(const Checkpoint& checkpoint, const Module& model, FaultList& faults) {

@@ -10,6 +10,7 @@
 #include "data/strict_json.h"
 #include "layers/attention/attention.h"
 #include "train/model_config.h"
+#include "train/stored_values.h"
 
 namespace tapestry {
 namespace {
@@ -40,6 +41,20 @@ Json json_of(const Option& option, const std::string& text) {
 }
 
 std::string text_of(const Json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
+
+/// Sets an option that is known and whose value is allowed; reports others.
+void set_option(const KnownOptions& known, const std::string& key, const Json& value,
+                const std::string& file, Config& config, Violations& wrong) {
+  const auto found = known.find(key);
+  wrong.require(!found.empty(), "'", file, "': unknown option ", shown(key), "; ", known.suggest_key(key));
+  if (found.empty()) return;
+  try {
+    check_value(found, text_of(value));
+  } catch (const Error& error) {
+    wrong.add("'", file, "': ", key, " = ", value.dump(), ": ", error.what());
+  }
+  config.set(key, text_of(value), file);
+}
 
 /// The options that describe the model, by section.
 Json options_json(const Config& config) {
@@ -80,9 +95,8 @@ void export_model_folder(const std::string& folder, const LanguageModel& model, 
   std::vector<SafetensorsTensor> tensors;
   for (const auto& [name, parameter] : parameters) {
     const Tensor& value = parameter.value();
-    std::vector<int64_t> shape;
-    for (int axis = 0; axis < value.rank(); ++axis) shape.push_back(value.dim(axis));
-    tensors.push_back({name, shape, {value.data<float>(), static_cast<size_t>(value.size())}});
+    tensors.push_back(
+        {name, extent_of(value.shape()), {value.data<float>(), static_cast<size_t>(value.size())}});
   }
   write_safetensors(folder + "/model.safetensors", tensors);
   Json json = {{"model_type", kOwnModelType},
@@ -114,18 +128,8 @@ void FolderSource::read_config() {
   for (const auto& [section, options] : sections.items()) {
     wrong.require(options.is_object(), where, ": ", shown(section), " is no object");
     if (!options.is_object()) continue;
-    for (const auto& [name, value] : options.items()) {
-      const std::string key = section + "." + name;
-      const auto found = known.find(key);
-      wrong.require(!found.empty(), where, ": unknown option ", shown(key), "; ", known.suggest_key(key));
-      if (found.empty()) continue;
-      try {
-        check_value(found, text_of(value));
-      } catch (const Error& error) {
-        wrong.add(where, ": ", key, " = ", value.dump(), ": ", error.what());
-      }
-      config_.set(key, text_of(value), file);
-    }
+    for (const auto& [name, value] : options.items())
+      set_option(known, section + "." + name, value, file, config_, wrong);
   }
   wrong.throw_if_any(Exit::input);
 }
@@ -144,8 +148,7 @@ void FolderSource::check_tensors() {
     check(weights_.has(name), Exit::input, "'", weights_.path(), "' has no tensor ", shown(name),
           ", which its config.json needs");
     const std::vector<int64_t>& stored = weights_.entry(name).shape;
-    std::vector<int64_t> wanted;
-    for (int axis = 0; axis < parameter.shape().rank(); ++axis) wanted.push_back(parameter.shape()[axis]);
+    const std::vector<int64_t> wanted = extent_of(parameter.shape());
     check(stored == wanted, Exit::input, "'", weights_.path(), "': tensor ", shown(name), " is ",
           format_shape(stored), ", its config.json needs ", format_shape(wanted));
     shapes_[name] = parameter.shape();

@@ -1,10 +1,9 @@
 #include "train/state_file.h"
 
-#include <algorithm>
-#include <cmath>
 #include <optional>
 
 #include "base/signals.h"
+#include "train/stored_values.h"
 
 namespace tapestry {
 
@@ -32,9 +31,7 @@ void check_part(const Hdf5File& file, const std::string& name) {
   const auto values = file.read<float>(name);
   check(file.dataset(name).shape().size() == 2, Exit::input, "'", file.path(), "': /", name,
         " is no table of rows");
-  const auto bad = std::find_if(values.begin(), values.end(), [](float x) { return !std::isfinite(x); });
-  check(bad == values.end(), Exit::input, "'", file.path(), "': element ", bad - values.begin(), " of /",
-        name, " is ", bad == values.end() ? 0 : *bad);
+  check_finite(values, file, name, Exit::input);
 }
 
 }  // namespace

@@ -51,7 +51,7 @@ class TaskData : public TrainingData {
     TokenMean mean;
     for (int64_t first = 0; first < count; first += batch_size) {
       if (stop_requested()) return LogRow::unknown;
-      const Batch batch = held_out_batch(first, std::min(batch_size, count - first));
+      const Batch batch = batch_of(held_out_examples(*task_, first, std::min(batch_size, count - first)));
       const Shape shape{batch.batch_size, batch.seq_len};
       const Tensor nll =
           model.token_nll(Tensor::from(batch.tokens, shape), Tensor::from(batch.targets, shape));
@@ -62,12 +62,6 @@ class TaskData : public TrainingData {
   }
 
  private:
-  Batch held_out_batch(int64_t first, int64_t count) const {
-    std::vector<Example> examples;
-    for (int64_t i = first; i < first + count; ++i) examples.push_back(held_out_example(*task_, i));
-    return batch_of(examples);
-  }
-
   DataOptions options_;
   std::shared_ptr<const SyntheticTask> task_;
   std::string sha256_;

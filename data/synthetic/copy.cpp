@@ -54,10 +54,6 @@ const OptionTable<CopyOptions>& copy_options() {
   return table;
 }
 
-TaskKind copy_task() {
-  return {&copy_options(), [](const Config& config, int64_t seq_len) {
-            return std::make_unique<Copy>(config.get(copy_options()), seq_len);
-          }};
-}
+TaskKind copy_task() { return task_kind_from<Copy>(copy_options()); }
 
 }  // namespace tapestry

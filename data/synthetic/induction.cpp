@@ -25,8 +25,7 @@ class Induction : public SyntheticTask {
     RandomStream random(key);
     const int64_t distance =
         options_.distance > 0 ? options_.distance : random.between(kLeastDistance, seq_len_ - 1);
-    std::vector<int32_t> sequence(static_cast<size_t>(seq_len_ + 1));
-    for (int32_t& token : sequence) token = static_cast<int32_t>(1 + random.below(options_.symbols));
+    std::vector<int32_t> sequence = random.tokens(seq_len_ + 1, 1, 1 + options_.symbols);
     const int64_t told = seq_len_ - distance;
     sequence[told - 1] = sequence[seq_len_ - 1] = 0;
     sequence[seq_len_] = sequence[told];
@@ -51,10 +50,6 @@ const OptionTable<InductionOptions>& induction_options() {
   return table;
 }
 
-TaskKind induction_task() {
-  return {&induction_options(), [](const Config& config, int64_t seq_len) {
-            return std::make_unique<Induction>(config.get(induction_options()), seq_len);
-          }};
-}
+TaskKind induction_task() { return task_kind_from<Induction>(induction_options()); }
 
 }  // namespace tapestry

@@ -82,10 +82,6 @@ const OptionTable<PasskeyOptions>& passkey_options() {
   return table;
 }
 
-TaskKind passkey_task() {
-  return {&passkey_options(), [](const Config& config, int64_t seq_len) {
-            return std::make_unique<Passkey>(config.get(passkey_options()), seq_len);
-          }};
-}
+TaskKind passkey_task() { return task_kind_from<Passkey>(passkey_options()); }
 
 }  // namespace tapestry

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "autograd/random.h"
 
@@ -16,6 +17,12 @@ class RandomStream {
   }
   /// first <= result <= last.
   int64_t between(int64_t first, int64_t last) { return first + below(last - first + 1); }
+  /// `count` tokens, first <= each < end.
+  std::vector<int32_t> tokens(int64_t count, int64_t first, int64_t end) {
+    std::vector<int32_t> tokens(static_cast<size_t>(count));
+    for (int32_t& token : tokens) token = static_cast<int32_t>(first + below(end - first));
+    return tokens;
+  }
 
  private:
   uint64_t key_, next_ = 0;

@@ -30,6 +30,15 @@ struct TaskKind {
   std::function<std::unique_ptr<SyntheticTask>(const Config&, int64_t seq_len)> make;
 };
 
+/// The kind of task that Task(options, seq_len) makes from the options in `table`, whose section has its
+/// name.
+template <class Task, class Options>
+TaskKind task_kind_from(const OptionTable<Options>& table) {
+  return {&table, [&table](const Config& config, int64_t seq_len) {
+            return std::make_unique<Task>(config.get(table), seq_len);
+          }};
+}
+
 const std::vector<TaskKind>& task_kinds();
 /// Error(usage) that lists the names for one that is none of them.
 const TaskKind& find_task(const std::string& name);

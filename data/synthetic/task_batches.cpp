@@ -31,6 +31,12 @@ Example held_out_example(const SyntheticTask& task, int64_t index) {
   return task.example(combine_keys(combine_keys(0, kHeldOut), static_cast<uint64_t>(index)), Split::valid);
 }
 
+std::vector<Example> held_out_examples(const SyntheticTask& task, int64_t first, int64_t count) {
+  std::vector<Example> examples;
+  for (int64_t i = first; i < first + count; ++i) examples.push_back(held_out_example(task, i));
+  return examples;
+}
+
 Batch batch_of(const std::vector<Example>& examples) {
   require(!examples.empty(), "a batch of no sequences");
   Batch batch{{}, {}, std::ssize(examples), std::ssize(examples.front().tokens)};

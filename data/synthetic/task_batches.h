@@ -22,6 +22,8 @@ class TaskBatches : public BatchSource {
 
 /// Sequence `index` of the fixed set that no training seed gives.
 Example held_out_example(const SyntheticTask& task, int64_t index);
+/// `count` of them from `first` on.
+std::vector<Example> held_out_examples(const SyntheticTask& task, int64_t first, int64_t count);
 
 /// Sequences of one length as a batch.
 Batch batch_of(const std::vector<Example>& examples);

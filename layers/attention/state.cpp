@@ -122,18 +122,6 @@ AttentionState AttentionState::clone() const {
   return copy;
 }
 
-int64_t AttentionState::used_bytes() const {
-  int64_t bytes = 0;
-  for (const StateRows& part : parts_) bytes += part.used_bytes();
-  return bytes;
-}
-
-int64_t AttentionState::held_bytes() const {
-  int64_t bytes = 0;
-  for (const StateRows& part : parts_) bytes += part.held_bytes();
-  return bytes;
-}
-
 Tensor extend_sequences(const std::vector<Tensor>& inputs, States states, int64_t chunk,
                         const SequenceCore& core) {
   const int64_t batch = inputs.front().dim(0), tokens = inputs.front().dim(1);

@@ -74,6 +74,14 @@ class StateRows {
   Tensor data_;
 };
 
+/// The sum of what `bytes` returns for each part.
+template <class Part>
+int64_t sum_of(const std::vector<Part>& parts, int64_t (Part::*bytes)() const) {
+  int64_t sum = 0;
+  for (const Part& part : parts) sum += (part.*bytes)();
+  return sum;
+}
+
 /// What one attention layer remembers of one sequence. The layer says what there is and how long each part is
 /// kept; counting, saving and loading are the same for all.
 class AttentionState {
@@ -95,8 +103,8 @@ class AttentionState {
   /// One that goes its own way from here.
   AttentionState clone() const;
   /// Bytes of the rows that are kept, and of the memory that holds them.
-  int64_t used_bytes() const;
-  int64_t held_bytes() const;
+  int64_t used_bytes() const { return sum_of(parts_, &StateRows::used_bytes); }
+  int64_t held_bytes() const { return sum_of(parts_, &StateRows::held_bytes); }
 
  private:
   ModuleContext context_;
