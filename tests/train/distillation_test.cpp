@@ -7,6 +7,7 @@
 #include "autograd/random.h"
 #include "autograd/tape.h"
 #include "tests/support/op_case.h"
+#include "tests/support/slope.h"
 
 namespace tapestry::test {
 namespace {
@@ -65,26 +66,7 @@ TEST_P(DistilledLossOf, GradientIsThatOfFiniteDifferences) {
     tape.backward(loss().loss);
   }
   for (const auto& named : teacher->parameters()) EXPECT_FALSE(named.parameter.has_gradient()) << named.name;
-  std::vector<NamedParameter> parameters = student->parameters();
-  double analytic = 0;
-  std::vector<std::vector<double>> starts;
-  for (size_t i = 0; i < parameters.size(); ++i) {
-    const Parameter& parameter = parameters[i].parameter;
-    ASSERT_TRUE(parameter.has_gradient()) << parameters[i].name;
-    starts.push_back(parameter.value().values<double>());
-    const std::vector<double> gradient = parameter.gradient().values<double>();
-    for (size_t j = 0; j < gradient.size(); ++j) analytic += gradient[j] * random_normal(i, j);
-  }
-  const auto moved = [&](double shift) {
-    for (size_t i = 0; i < parameters.size(); ++i) {
-      double* value = parameters[i].parameter.mutable_value().mutable_data<double>();
-      for (size_t j = 0; j < starts[i].size(); ++j) value[j] = starts[i][j] + shift * random_normal(i, j);
-    }
-    return loss().loss.item();
-  };
-  const double h = 1e-5;
-  const double numeric = (8 * (moved(h) - moved(-h)) - (moved(2 * h) - moved(-2 * h))) / (12 * h);
-  EXPECT_NEAR(analytic, numeric, 1e-7 * std::abs(numeric));
+  expect_slope(movable(student->parameters()), [&] { return loss().loss.item(); });
 }
 
 INSTANTIATE_TEST_SUITE_P(Distillation, DistilledLossOf,

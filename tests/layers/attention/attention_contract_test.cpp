@@ -86,8 +86,8 @@ TEST_P(AttentionContract, OutputsDoNotSeeLaterTokensOfLongSequences) {
 TEST_P(AttentionContract, PrefixRunIsPrefixOfTheRun) {
   for (const DType dtype : {DType::float32, DType::float64}) {
     const auto layer = this->layer(dtype);
-    const Tensor x = input(1, 100, dtype), y = (*layer)(x);
-    for (const int64_t tokens : lengths(GetParam().period)) {
+    const Tensor x = input(1, 1003, dtype), y = (*layer)(x);
+    for (const int64_t tokens : lengths_up_to_1000(GetParam().period)) {
       EXPECT_LE(difference(rows((*layer)(prefix(x, tokens)), 0, 0, tokens), rows(y, 0, 0, tokens)),
                 tolerance(dtype))
           << tokens << " tokens in " << name_of(dtype);
@@ -145,9 +145,9 @@ TEST_P(AttentionContract, GradientsAreThoseOfFiniteDifferences) {
 
 TEST_P(AttentionContract, GradientsOfAPrefixIgnoreTheRest) {
   const auto layer = this->layer();
-  const Tensor x = input(1, 100), dy = random_tensor(x.shape(), 6);
   const int64_t width = GetParam().dims.n_embd;
-  for (const int64_t tokens : lengths(GetParam().period)) {
+  for (const int64_t tokens : lengths_up_to_1000(GetParam().period)) {
+    const Tensor x = input(1, std::max<int64_t>(100, tokens + 3)), dy = random_tensor(x.shape(), 6);
     Rows seed = dy.values<double>();
     std::fill(seed.begin() + tokens * width, seed.end(), 0.0);
     std::vector<Rows> whole = gradients(*layer, x, Tensor::from(seed, x.shape()));

@@ -9,6 +9,7 @@
 #include "optim/adamw.h"
 #include "tests/layers/attention/variants.h"
 #include "tests/support/op_case.h"
+#include "tests/support/slope.h"
 
 namespace tapestry::test {
 namespace {
@@ -117,7 +118,6 @@ TEST_P(HybridModel, DecodingGivesTheSameLogits) {
   }
 }
 
-// Along one random direction in the space of all parameters: four losses in place of four a parameter.
 TEST_P(HybridModel, GradientIsThatOfFiniteDifferences) {
   Hybrid hybrid(GetParam());
   hybrid.config.set("bsbr.topk", "all", "test");  // which chunks are read would change in steps
@@ -127,26 +127,7 @@ TEST_P(HybridModel, GradientIsThatOfFiniteDifferences) {
     Tape tape;
     tape.backward(model->loss(tokens, targets));
   }
-  std::vector<NamedParameter> parameters = model->parameters();
-  double analytic = 0;
-  std::vector<std::vector<double>> starts;
-  for (size_t i = 0; i < parameters.size(); ++i) {
-    const auto& [name, parameter] = parameters[i];
-    ASSERT_TRUE(parameter.has_gradient()) << name;
-    starts.push_back(parameter.value().values<double>());
-    const std::vector<double> gradient = parameter.gradient().values<double>();
-    for (size_t j = 0; j < gradient.size(); ++j) analytic += gradient[j] * random_normal(i, j);
-  }
-  const auto moved = [&](double shift) {
-    for (size_t i = 0; i < parameters.size(); ++i) {
-      double* value = parameters[i].parameter.mutable_value().mutable_data<double>();
-      for (size_t j = 0; j < starts[i].size(); ++j) value[j] = starts[i][j] + shift * random_normal(i, j);
-    }
-    return model->loss(tokens, targets).item();
-  };
-  const double h = 1e-5;
-  const double numeric = (8 * (moved(h) - moved(-h)) - (moved(2 * h) - moved(-2 * h))) / (12 * h);
-  EXPECT_NEAR(analytic, numeric, 1e-7 * std::abs(numeric));
+  expect_slope(movable(model->parameters()), [&] { return model->loss(tokens, targets).item(); });
 }
 
 TEST_P(HybridModel, RecomputeGivesTheSameGradientsBitForBit) {

@@ -29,4 +29,11 @@ inline std::vector<int64_t> lengths(int64_t period) {
   return all;
 }
 
+/// Those and a long one, for tests that take few runs for each.
+inline std::vector<int64_t> lengths_up_to_1000(int64_t period) {
+  std::vector<int64_t> all = lengths(period);
+  all.push_back(1000);
+  return all;
+}
+
 }  // namespace tapestry::test
