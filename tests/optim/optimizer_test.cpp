@@ -1,7 +1,6 @@
 #include "optim/optimizer.h"
 
 #include <gtest/gtest.h>
-#include <omp.h>
 
 #include <functional>
 #include <memory>
@@ -10,6 +9,7 @@
 #include "optim/sgd.h"
 #include "tests/support/given_gradient.h"
 #include "tests/support/op_case.h"
+#include "tests/support/threads.h"
 
 namespace tapestry::test {
 namespace {
@@ -132,20 +132,14 @@ TEST(Optimizer, AParameterWithoutGradientStays) {
 }
 
 TEST(Optimizer, TheSameBitsForAnyNumberOfThreads) {
-  const int threads = omp_get_max_threads();
   for (const Make& make : makers()) {
-    std::vector<std::vector<float>> results;
-    for (const int count : {1, 2, 3}) {
-      omp_set_num_threads(count);
+    expect_same_for_any_threads([&] {
       const std::unique_ptr<Optimizer> optimizer = make(parameters());
       take_step(*optimizer, 10);
       take_step(*optimizer, 20);
-      results.push_back(values(*optimizer));
-    }
-    EXPECT_EQ(results[0], results[1]);
-    EXPECT_EQ(results[0], results[2]);
+      return values(*optimizer);
+    });
   }
-  omp_set_num_threads(threads);
 }
 
 TEST(AdamW, AveragesThatFadeOutReachZero) {

@@ -1,7 +1,6 @@
 #include "autograd/ops/block_retrieval.h"
 
 #include <gtest/gtest.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <cmath>
@@ -12,6 +11,7 @@
 #include "autograd/random.h"
 #include "autograd/tape.h"
 #include "tests/support/op_case.h"
+#include "tests/support/threads.h"
 
 namespace tapestry::test {
 namespace {
@@ -233,18 +233,13 @@ TEST(BlockRetrieval, ReadingNoChunkIsLocalAttention) {
 
 TEST(BlockRetrieval, BitsDoNotDependOnTheNumberOfThreads) {
   const Problem p = repeated_tokens(300, 16, 16, 50, 5, DType::float32);
-  const auto at_threads = [&](int threads) {
-    omp_set_num_threads(threads);
-    return run(p.q, p.k, p.v, [&](const Tensor& q, const Tensor& k, const Tensor& v) {
+  expect_same_for_any_threads([&] {
+    const Result result = run(p.q, p.k, p.v, [&](const Tensor& q, const Tensor& k, const Tensor& v) {
       return block_retrieval(q, k, v, q, chunk_mean(k, 16), {},
                              {.n_head = 2, .scale = 0.3, .chunk = 16, .topk = 3});
     });
-  };
-  const int threads = omp_get_max_threads();
-  const Result one = at_threads(1), three = at_threads(3);
-  omp_set_num_threads(threads);
-  EXPECT_EQ(one.output, three.output);
-  EXPECT_EQ(one.gradients, three.gradients);
+    return std::pair(result.output, result.gradients);
+  });
 }
 
 TEST(BlockRetrieval, LargeScoresStayFinite) {

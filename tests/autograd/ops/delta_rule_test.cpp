@@ -1,7 +1,6 @@
 #include "autograd/ops/delta_rule.h"
 
 #include <gtest/gtest.h>
-#include <omp.h>
 
 #include <cmath>
 
@@ -9,6 +8,7 @@
 #include "autograd/tape.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/op_case.h"
+#include "tests/support/threads.h"
 
 namespace tapestry::test {
 namespace {
@@ -157,15 +157,7 @@ Results run(int64_t tokens, int64_t n_head, int64_t d) {
 }
 
 TEST(DeltaRule, BitsDoNotDependOnTheNumberOfThreads) {
-  const int threads = omp_get_max_threads();
-  std::vector<Results> all;
-  for (const int count : {1, 2, 5}) {
-    omp_set_num_threads(count);
-    all.push_back(run(600, 3, 8));
-  }
-  omp_set_num_threads(threads);
-  EXPECT_EQ(all[1], all[0]);
-  EXPECT_EQ(all[2], all[0]);
+  expect_same_for_any_threads([] { return run(600, 3, 8); });
 }
 
 TEST(DeltaRule, MemoryIsLinearInTokens) {

@@ -1,7 +1,6 @@
 #include "autograd/ops/linear_attention.h"
 
 #include <gtest/gtest.h>
-#include <omp.h>
 
 #include "autograd/ops/binary.h"
 #include "autograd/ops/chunk_states.h"
@@ -10,6 +9,7 @@
 #include "autograd/tape.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/op_case.h"
+#include "tests/support/threads.h"
 
 namespace tapestry::test {
 namespace {
@@ -135,16 +135,7 @@ TEST(LinearAttention, MemoryIsLinearInTokens) {
 }
 
 TEST(LinearAttention, BitsDoNotDependOnTheNumberOfThreads) {
-  const int threads = omp_get_max_threads();
-  const LinearAttention options{.n_head = 3, .chunk = 64};
-  std::vector<Results> all;
-  for (const int count : {1, 2, 5}) {
-    omp_set_num_threads(count);
-    all.push_back(run({1, 600, 24}, options));
-  }
-  omp_set_num_threads(threads);
-  EXPECT_EQ(all[1], all[0]);
-  EXPECT_EQ(all[2], all[0]);
+  expect_same_for_any_threads([] { return run({1, 600, 24}, {.n_head = 3, .chunk = 64}); });
 }
 
 // ATTENTION section 3, pitfall (i): one sum over all tokens would lose digits.

@@ -1,13 +1,13 @@
 #include "autograd/ops/softmax_attention.h"
 
 #include <gtest/gtest.h>
-#include <omp.h>
 
 #include <cmath>
 
 #include "autograd/tape.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/op_case.h"
+#include "tests/support/threads.h"
 
 namespace tapestry::test {
 namespace {
@@ -94,21 +94,9 @@ Results run(Shape shape, int64_t n_head, Visible visible) {
 }
 
 TEST(SoftmaxAttention, BitsDoNotDependOnTheNumberOfThreads) {
-  const int threads = omp_get_max_threads();
-  const auto with_threads = [&](int count, Shape shape, int64_t n_head, Visible visible) {
-    omp_set_num_threads(count);
-    Results result = run(shape, n_head, visible);
-    omp_set_num_threads(threads);
-    return result;
-  };
-  const auto check = [&](Shape shape, int64_t n_head, Visible visible) {
-    const Results one = with_threads(1, shape, n_head, visible);
-    EXPECT_EQ(with_threads(2, shape, n_head, visible), one);
-    EXPECT_EQ(with_threads(5, shape, n_head, visible), one);
-  };
-  check({1, 50, 32}, 1, {});
-  check({1, 1300, 16}, 1, {});
-  check({2, 600, 24}, 3, {.chunk = 64, .reach = 20, .sink = 3});
+  expect_same_for_any_threads([] { return run({1, 50, 32}, 1, {}); });
+  expect_same_for_any_threads([] { return run({1, 1300, 16}, 1, {}); });
+  expect_same_for_any_threads([] { return run({2, 600, 24}, 3, {.chunk = 64, .reach = 20, .sink = 3}); });
 }
 
 TEST(SoftmaxAttention, MemoryIsLinearInTokens) {
