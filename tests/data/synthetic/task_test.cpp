@@ -148,6 +148,25 @@ TEST(Recall, PairsStandAtLeastTheGapApartAndEachKeyTwice) {
   }
 }
 
+TEST(Recall, AsksAgainForWhatStoodInTheQuestionBefore) {
+  const auto task = make("recall", 256, {{"pairs", "8"}, {"keys", "8"}, {"asked", "4"}, {"gap", "11"}});
+  int64_t asked = 0;
+  for (int64_t i = 0; i < 30; ++i) {
+    std::map<int32_t, int> times;
+    for (const Question& question : questions(held_out_example(*task, i))) {
+      const int64_t at = solve("recall", question.prefix);
+      ASSERT_GT(at, 0);
+      EXPECT_EQ(question.answer[0], question.prefix[at]);
+      EXPECT_EQ(std::ssize(question.prefix) - at, question.place.distance);
+      if (++times[question.prefix.back()] == 1) EXPECT_GE(question.place.distance, 11);
+      ++asked;
+    }
+    EXPECT_EQ(times.size(), 8u);
+    for (const auto& [key, count] : times) EXPECT_LE(count, 4) << key;
+  }
+  EXPECT_GT(asked, 30 * 8 * 2);
+}
+
 TEST(Passkey, StandsAtTheDepthThatIsAskedFor) {
   for (const double depth : {0.0, 0.25, 0.5, 1.0}) {
     const auto task = make("passkey", 1000, {{"depth", format_value(depth)}, {"digits", "3"}});
