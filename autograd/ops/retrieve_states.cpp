@@ -131,23 +131,25 @@ Tensor retrieve_states(const Tensor& r, const Tensor& h, const Tensor& states, d
   return mixed;
 }
 
-Tensor retrieve_next_state(const Tensor& r, const Tensor& h, const Tensor& states, int64_t count,
-                           int64_t n_head, double scale, int64_t topk) {
+Tensor retrieve_next_states(const Tensor& r, const Tensor& h, const Tensor& states, int64_t count,
+                            int64_t n_head, double scale, int64_t topk) {
   const int64_t width = h.dim(-1), row = states.dim(-1), d = width / n_head, size = row / n_head;
-  require(r.size() == width && width % n_head == 0 && row % n_head == 0 && count >= 1 && topk >= 1 &&
-              count <= h.dim(0) && count <= states.dim(0),
-          "retrieve_next_state: r ", r.shape(), ", h ", h.shape(), " and states ", states.shape(), " of ",
-          count, " chunks with ", n_head, " heads");
-  Tensor weights = Tensor::empty({n_head, count}, r.dtype(), r.device());
-  Tensor mixed = Tensor::empty({n_head, size}, r.dtype(), r.device());
-  Gemm score{.m = 1, .n = count, .k = d, .transpose_b = true, .alpha = scale, .ldb = width};
-  score.batch[0] = {n_head, d, d, count};
-  Gemm mix{.m = 1, .n = size, .k = count, .ldb = row};
-  mix.batch[0] = {n_head, count, size, size};
+  const int64_t rows = r.shape().rows(), columns = count + rows - 1;
+  require(r.dim(-1) == width && width % n_head == 0 && row % n_head == 0 && count >= 1 && topk >= 1 &&
+              columns <= h.dim(0) && columns <= states.dim(0),
+          "retrieve_next_states: r ", r.shape(), " after ", count, " chunks, h ", h.shape(), " and states ",
+          states.shape(), " with ", n_head, " heads");
+  Tensor weights = Tensor::empty({n_head, rows, columns}, r.dtype(), r.device());
+  Tensor mixed = Tensor::empty({rows, row}, r.dtype(), r.device());
+  Gemm score{.m = rows, .n = columns, .k = d, .transpose_b = true, .alpha = scale, .lda = width};
+  score.ldb = width;
+  score.batch[0] = {n_head, d, d, rows * columns};
+  Gemm mix{.m = rows, .n = size, .k = columns, .ldb = row, .ldc = row};
+  mix.batch[0] = {n_head, rows * columns, size, size};
   for_float(r.dtype(), [&]<class T>(T) {
     T* p = weights.mutable_data<T>();
     LAUNCH(r.device(), gemm<T>(score, r.data<T>(), h.data<T>(), p));
-    LAUNCH(r.device(), retrieval_weights<T>({n_head, count - 1, 1, count}, p, topk));
+    LAUNCH(r.device(), retrieval_weights<T>({n_head, count - 1, rows, columns}, p, topk));
     LAUNCH(r.device(), gemm<T>(mix, p, states.data<T>(), mixed.mutable_data<T>()));
   });
   return mixed;

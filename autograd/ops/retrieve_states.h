@@ -17,11 +17,11 @@ constexpr int64_t retrieve_all = std::numeric_limits<int64_t>::max();
 Tensor retrieve_states(const Tensor& r, const Tensor& h, const Tensor& states, double scale,
                        int64_t topk = retrieve_all);
 
-/// The last row of that for one sequence whose chunks come one by one: of the `count` finished ones h [rows,
-/// H d] and states [rows, H size] hold a row each -> the mixture that the chunk after them reads, [H, size],
-/// by its r [H d]. Not recorded.
-Tensor retrieve_next_state(const Tensor& r, const Tensor& h, const Tensor& states, int64_t count,
-                           int64_t n_head, double scale, int64_t topk = retrieve_all);
+/// The next rows of that for one sequence that goes on, chunk m = 0..M-1 after `count` others: r [1, M, H d]
+/// -> what each reads, [M, H size], by h [rows, H d] and states [rows, H size], which hold a row for each
+/// chunk before it. Not recorded.
+Tensor retrieve_next_states(const Tensor& r, const Tensor& h, const Tensor& states, int64_t count,
+                            int64_t n_head, double scale, int64_t topk = retrieve_all);
 
 /// A block of rows of the scores of all heads, [heads, rows, columns]: row i belongs to chunk first + i + 1,
 /// which may read the first first + i + 1 columns.

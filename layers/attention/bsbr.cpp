@@ -144,9 +144,12 @@ Tensor Bsbr::retrieve_compressed(const ChunkKeys& keys, const Tensor& states) co
 }
 
 Tensor Bsbr::denominators(const Tensor& fq, const Tensor& fk, const ChunkKeys& keys) const {
-  const Tensor ones = Tensor::full({fk.dim(0), fk.dim(1), n_head()}, 1, fk.dtype(), fk.device());
-  const Tensor sums = chunk_states(fk, ones, n_head(), options_.chunk, state_factor());
+  const Tensor sums = chunk_states(fk, ones(fk), n_head(), options_.chunk, state_factor());
   return read_states(fq, retrieve(keys, sums), options_.chunk);
+}
+
+Tensor Bsbr::ones(const Tensor& x) const {
+  return Tensor::full({x.dim(0), x.dim(1), n_head()}, 1, x.dtype(), x.device());
 }
 
 AttentionKind bsbr_kind() { return kind_from<Bsbr>(bsbr_options()); }

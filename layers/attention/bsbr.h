@@ -49,6 +49,8 @@ class Bsbr : public ProjectedAttention {
   Tensor retrieve(const ChunkKeys& keys, const Tensor& states) const;
   Tensor retrieve_compressed(const ChunkKeys& keys, const Tensor& states) const;
   Tensor denominators(const Tensor& fq, const Tensor& fk, const ChunkKeys& keys) const;
+  /// [B, T, H], the values whose states are sums of keys.
+  Tensor ones(const Tensor& x) const;
   double read_scale() const;
   /// What is made of what was read, undivided: the quotient, the norm, the gate.
   Tensor finish_read(Tensor g, const Tensor& denominators) const;
@@ -62,11 +64,19 @@ class Bsbr : public ProjectedAttention {
   Tensor retrieve_tokens(const Rows& rows, AttentionState& state) const;
   Tensor extend_with_states(const Rows& rows, AttentionState& state) const;
   void add_summaries(const Tensor& rows, AttentionState& state) const;
-  /// What tokens of one chunk read of the states of earlier ones, undefined in chunk 0. Takes them in; r of
-  /// their chunk's first token is asked for when they begin with it.
-  Tensor read_on(const Rows& rows, const std::function<Tensor()>& r, AttentionState& state) const;
-  void mix_states(const Tensor& r, AttentionState& state) const;
-  void finish_chunk(AttentionState& state) const;
+  /// Where states are read, pieces begin with a chunk or lie within one.
+  PieceLimit piece_limit() const;
+  /// r of the first tokens of so many chunks.
+  using FirstKeys = std::function<Tensor(int64_t chunks)>;
+  /// What the tokens of a piece read of the states of earlier chunks, undefined in chunk 0. Takes them in; r
+  /// is asked for when they begin a chunk.
+  Tensor read_on(const Rows& rows, const FirstKeys& r, AttentionState& state) const;
+  /// The mixtures of the states `from` that chunks with these r read, [M, H size]; the last stays in `mixed`.
+  Tensor mix(const Tensor& r, const char* from, const char* mixed, AttentionState& state) const;
+  /// Adds k_t^T v_t by head: the states of chunks that end go `to` the others, that of the last is `running`.
+  void take_in(const Tensor& k, const Tensor& v, const char* to, const char* running,
+               AttentionState& state) const;
+  bool is_compressed(const std::string& states) const;
   double state_factor() const { return options_.state_means() ? 1.0 / options_.chunk : 1.0; }
 
   BsbrOptions options_;

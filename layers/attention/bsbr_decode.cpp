@@ -6,10 +6,23 @@
 #include "autograd/ops/retrieve_states.h"
 #include "autograd/ops/running_state.h"
 #include "autograd/ops/take_rows.h"
+#include "base/parallel.h"
 #include "layers/attention/bsbr.h"
 
 /// BSBR for sequences that go on: ATTENTION section 7.3, and for tokens the decoding of 7.6.
 namespace tapestry {
+namespace {
+
+/// A piece has at most so many, and with it the scores and mixtures of states that are held at a time.
+constexpr int64_t kChunksAtOnce = 64;
+
+/// States of all heads in a row, [N, H size], each through a map of [size, m]: [N, H m].
+Tensor through(const Parameter& map, const Tensor& states) {
+  const Tensor mapped = linear(states.reshape({states.size() / map.shape()[0], map.shape()[0]}), map);
+  return mapped.reshape({states.dim(0), mapped.size() / states.dim(0)});
+}
+
+}  // namespace
 
 AttentionState Bsbr::begin_state() const {
   const bool every_key = options_.reads_tokens() && options_.retrieved() > 0;
@@ -40,9 +53,15 @@ Tensor Bsbr::extend(const Tensor& x, States states) const {
     const Rows rows{in[0], in[1], in[2], in[3], in[4]};
     return tokens ? extend_with_tokens(rows, state) : extend_with_states(rows, state);
   };
-  // States are read chunk by chunk; to retrieve tokens is faster for many at once.
-  const int64_t piece = options_.reads_states() ? options_.chunk : kWhole;
-  return out_(extend_sequences({x, q, k_(x), v_(x), r}, states, piece, core));
+  return out_(extend_sequences({x, q, k_(x), v_(x), r}, states, piece_limit(), core));
+}
+
+// A chunk that is begun goes on with what it reads already, and the first one reads nothing.
+PieceLimit Bsbr::piece_limit() const {
+  if (!options_.reads_states()) return all_at_once;
+  return [c = options_.chunk](int64_t position) {
+    return position > 0 && position % c == 0 ? kChunksAtOnce * c : c - position % c;
+  };
 }
 
 Tensor Bsbr::extend_with_tokens(const Rows& rows, AttentionState& state) const {
@@ -52,7 +71,7 @@ Tensor Bsbr::extend_with_tokens(const Rows& rows, AttentionState& state) const {
                        : attend(rows.q, rows.k, rows.v, scale_or_default(0), visible(), state);
   if (!options_.reads_states()) return y;
   const Tensor g = read_on(
-      rows, [&] { return take_rows(rows.r, 0, 1, 1); }, state);
+      rows, [&](int64_t chunks) { return take_rows(rows.r, 0, options_.chunk, chunks); }, state);
   return g.defined() ? add(y, g) : y;
 }
 
@@ -80,57 +99,59 @@ void Bsbr::add_summaries(const Tensor& rows, AttentionState& state) const {
 }
 
 Tensor Bsbr::extend_with_states(const Rows& rows, AttentionState& state) const {
-  const int64_t c = options_.chunk, position = state.position(), tokens = rows.x.dim(1);
   const Tensor y = attend(rows.q, rows.k, rows.v, scale_or_default(0), visible(), state);
   if (!options_.retrieves()) return y;
+  const int64_t c = options_.chunk, past = state.position() % c, finished = (past + rows.x.dim(1)) / c;
+  if (finished > 0) state["h"].append((*h_)(take_rows(rows.x, c - 1 - past, c, finished)));
   const Tensor g = read_on(
-      rows, [&] { return (*r_)(take_rows(rows.x, 0, 1, 1)); }, state);
-  if ((position + tokens) % c == 0) state["h"].append((*h_)(take_rows(rows.x, tokens - 1, 1, 1)));
+      rows, [&](int64_t chunks) { return (*r_)(take_rows(rows.x, 0, c, chunks)); }, state);
   return g.defined() ? add(y, g) : y;
 }
 
-Tensor Bsbr::read_on(const Rows& rows, const std::function<Tensor()>& r, AttentionState& state) const {
-  const int64_t c = options_.chunk, position = state.position(), heads = n_head(), d = head_width();
+Tensor Bsbr::read_on(const Rows& rows, const FirstKeys& r, AttentionState& state) const {
+  const int64_t c = options_.chunk, position = state.position(), tokens = rows.q.dim(1);
   const Tensor fq = features(rows.q), fk = features(rows.k);
-  Tensor g, denominators;
-  if (position >= c) {
-    if (position % c == 0) mix_states(r(), state);
-    g = read_state(fq, state["mixed_state"].data().reshape({heads, d, d}), read_scale());
-    if (options_.normalise) denominators = read_state(fq, state["mixed_sum"].data().reshape({heads, d, 1}));
-    g = finish_read(g, denominators);
-  }
-  Tensor running = state["running_state"].data().reshape({heads, d, d});
-  add_to_state(fk, rows.v, state_factor(), running);
-  if (options_.normalise) {
-    Tensor sum = state["running_sum"].data().reshape({heads, d, 1});
-    add_to_state(fk, Tensor::full({1, fk.dim(1), heads}, 1, fk.dtype(), fk.device()), state_factor(), sum);
-  }
-  if ((position + rows.q.dim(1)) % c == 0) finish_chunk(state);
-  return g;
-}
-
-void Bsbr::mix_states(const Tensor& r, AttentionState& state) const {
-  const auto mix = [&](const char* from) {
-    return retrieve_next_state(r, state["h"].data(), state[from].data(), state.position() / options_.chunk,
-                               n_head(), scale_or_default(0), mixed_chunks());
+  take_in(fk, rows.v, "states", "running_state", state);
+  if (options_.normalise) take_in(fk, ones(fk), "sums", "running_sum", state);
+  if (position < c) return {};
+  const Tensor keys = position % c == 0 ? r(ceil_div(tokens, c)) : Tensor();
+  const auto read = [&](const char* from, const char* mixed, double scale) {
+    return read_by_chunk(fq, keys.defined() ? mix(keys, from, mixed, state) : state[mixed].data(), n_head(),
+                         c, scale);
   };
-  Tensor states = mix("states");
-  if (decompress_.defined()) states = linear(states, decompress_);
-  copy_rows(states.reshape({1, states.size()}), 0, state["mixed_state"].data(), 0, 1);
-  if (!options_.normalise) return;
-  const Tensor sums = mix("sums");
-  copy_rows(sums.reshape({1, sums.size()}), 0, state["mixed_sum"].data(), 0, 1);
+  const Tensor g = read("states", "mixed_state", read_scale());
+  return finish_read(g, options_.normalise ? read("sums", "mixed_sum", 1) : Tensor());
 }
 
-void Bsbr::finish_chunk(AttentionState& state) const {
-  Tensor& running = state["running_state"].data();
-  const Tensor matrices = running.reshape({n_head(), head_width() * head_width()});
-  const Tensor stored = compress_.defined() ? linear(matrices, compress_) : matrices;
-  state["states"].append(stored.reshape({1, stored.size()}));
-  running.fill(0);
-  if (!options_.normalise) return;
-  state["sums"].append(state["running_sum"].data());
-  state["running_sum"].data().fill(0);
+Tensor Bsbr::mix(const Tensor& r, const char* from, const char* mixed, AttentionState& state) const {
+  Tensor states =
+      retrieve_next_states(r, state["h"].data(), state[from].data(), state.position() / options_.chunk,
+                           n_head(), scale_or_default(0), mixed_chunks());
+  if (is_compressed(from)) states = through(decompress_, states);
+  copy_rows(states, states.dim(0) - 1, state[mixed].data(), 0, 1);
+  return states;
+}
+
+void Bsbr::take_in(const Tensor& k, const Tensor& v, const char* to, const char* running,
+                   AttentionState& state) const {
+  const int64_t c = options_.chunk, tokens = k.dim(1), past = state.position() % c;
+  const int64_t whole = past == 0 ? tokens / c * c : 0, rest = tokens - whole;
+  const auto finish = [&](const Tensor& states) {
+    state[to].append(is_compressed(to) ? through(compress_, states) : states);
+  };
+  if (whole > 0) finish(states_of_chunks(k, v, n_head(), c, state_factor()));
+  if (rest == 0) return;
+  Tensor& sum = state[running].data();
+  Tensor matrices = sum.reshape({n_head(), head_width(), v.dim(2) / n_head()});
+  const auto last = [&](const Tensor& x) { return whole > 0 ? take_rows(x, whole, 1, rest) : x; };
+  add_to_state(last(k), last(v), state_factor(), matrices);
+  if (past + rest < c) return;
+  finish(sum);
+  sum.fill(0);
+}
+
+bool Bsbr::is_compressed(const std::string& states) const {
+  return compress_.defined() && states == "states";
 }
 
 }  // namespace tapestry

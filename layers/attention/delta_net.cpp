@@ -101,7 +101,7 @@ AttentionState DeltaNet::begin_state() const {
 
 Tensor DeltaNet::extend(const Tensor& x, States states) const {
   return normed_out(extend_sequences(
-      {q_(x), k_(x), v_(x), rates(x)}, states, options_.chunk,
+      {q_(x), k_(x), v_(x), rates(x)}, states, within_chunk(options_.chunk),
       [&](const std::vector<Tensor>& rows, AttentionState& state) { return continued(rows, state); }));
 }
 

@@ -98,7 +98,7 @@ Tensor Gau::extend(const Tensor& x, States states) const {
   const auto core = [&](const std::vector<Tensor>& rows, AttentionState& state) {
     return continued(rows[0], rows[1], state);
   };
-  return out_(mul(u, extend_sequences({z, v}, states, options_.chunk, core)));
+  return out_(mul(u, extend_sequences({z, v}, states, within_chunk(options_.chunk), core)));
 }
 
 Tensor Gau::continued(const Tensor& z, const Tensor& v, AttentionState& state) const {

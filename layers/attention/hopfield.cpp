@@ -75,7 +75,7 @@ Tensor Hopfield::extend(const Tensor& x, States states) const {
       return continue_softmax_attention(query, {stored.data(), read, past, 0}, n_head(), scale(), {});
     });
   };
-  return out_(extend_sequences({p.state, p.stored, p.projected}, states, kWhole, core));
+  return out_(extend_sequences({p.state, p.stored, p.projected}, states, all_at_once, core));
 }
 
 AttentionKind hopfield_kind() { return kind_from<Hopfield>(hopfield_options()); }

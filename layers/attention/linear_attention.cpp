@@ -53,7 +53,7 @@ AttentionState LinearAttentionLayer::begin_state() const {
 }
 
 Tensor LinearAttentionLayer::extend(const Tensor& x, States states) const {
-  return out_(extend_sequences({features(q_(x)), features(k_(x)), v_(x)}, states, kWhole,
+  return out_(extend_sequences({features(q_(x)), features(k_(x)), v_(x)}, states, all_at_once,
                                [&](const std::vector<Tensor>& rows, AttentionState& state) {
                                  return continued(rows[0], rows[1], rows[2], state);
                                }));

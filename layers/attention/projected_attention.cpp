@@ -51,10 +51,11 @@ AttentionState ProjectedAttention::key_value_state(Visible visible) const {
 
 Tensor ProjectedAttention::extend_softmax(const Tensor& x, double scale, Visible visible,
                                           States states) const {
-  return out_(extend_sequences(
-      {q_(x), k_(x), v_(x)}, states, kWhole, [&](const std::vector<Tensor>& rows, AttentionState& state) {
-        return attend(rows[0], rows[1], rows[2], scale_or_default(scale), visible, state);
-      }));
+  return out_(extend_sequences({q_(x), k_(x), v_(x)}, states, all_at_once,
+                               [&](const std::vector<Tensor>& rows, AttentionState& state) {
+                                 return attend(rows[0], rows[1], rows[2], scale_or_default(scale), visible,
+                                               state);
+                               }));
 }
 
 Tensor ProjectedAttention::attend(const Tensor& q, const Tensor& k, const Tensor& v, double scale,

@@ -1,6 +1,7 @@
 #include "layers/attention/state.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "autograd/ops/copy_rows.h"
 #include "autograd/ops/take_rows.h"
@@ -122,7 +123,13 @@ AttentionState AttentionState::clone() const {
   return copy;
 }
 
-Tensor extend_sequences(const std::vector<Tensor>& inputs, States states, int64_t chunk,
+int64_t all_at_once(int64_t) { return std::numeric_limits<int64_t>::max(); }
+
+PieceLimit within_chunk(int64_t chunk) {
+  return [chunk](int64_t position) { return chunk - position % chunk; };
+}
+
+Tensor extend_sequences(const std::vector<Tensor>& inputs, States states, const PieceLimit& limit,
                         const SequenceCore& core) {
   const int64_t batch = inputs.front().dim(0), tokens = inputs.front().dim(1);
   require(static_cast<int64_t>(states.size()) == batch, batch, " sequences but ", states.size(), " states");
@@ -130,7 +137,7 @@ Tensor extend_sequences(const std::vector<Tensor>& inputs, States states, int64_
   for (int64_t b = 0; b < batch; ++b) {
     AttentionState& state = *states[b];
     for (int64_t t = 0, count; t < tokens; t += count) {
-      count = std::min(tokens - t, chunk - state.position() % chunk);
+      count = std::min(tokens - t, limit(state.position()));
       std::vector<Tensor> rows;
       for (const Tensor& x : inputs) {
         const Tensor all = x.reshape({1, batch * tokens, x.dim(2)});

@@ -115,13 +115,17 @@ class AttentionState {
 /// The states of the sequences of a batch.
 using States = std::span<AttentionState* const>;
 
-/// No piece ends before its sequence does.
-constexpr int64_t kWhole = int64_t{1} << 62;
+/// The most tokens that a piece may have which begins after `position` tokens.
+using PieceLimit = std::function<int64_t(int64_t position)>;
+/// No limit.
+int64_t all_at_once(int64_t position);
+/// The tokens up to the end of the chunk.
+PieceLimit within_chunk(int64_t chunk);
 /// What a layer computes for tokens of one sequence: rows [1, n, .] of each input -> [1, n, .].
 using SequenceCore = std::function<Tensor(const std::vector<Tensor>& rows, AttentionState& state)>;
 /// Calls `core` for each sequence of a batch, inputs [B, T, .], whose state is that of the tokens before, and
-/// then advances that; in pieces that do not cross a multiple of `chunk` tokens. -> [B, T, .]
-Tensor extend_sequences(const std::vector<Tensor>& inputs, States states, int64_t chunk,
+/// then advances that; in pieces of at most `limit` tokens. -> [B, T, .]
+Tensor extend_sequences(const std::vector<Tensor>& inputs, States states, const PieceLimit& limit,
                         const SequenceCore& core);
 
 }  // namespace tapestry
