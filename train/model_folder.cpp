@@ -43,8 +43,8 @@ Json json_of(const Option& option, const std::string& text) {
 std::string text_of(const Json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
 
 /// Sets an option that is known and whose value is allowed; reports others.
-void set_option(const KnownOptions& known, const std::string& key, const Json& value,
-                const std::string& file, Config& config, Violations& wrong) {
+void set_option(const KnownOptions& known, const std::string& key, const Json& value, const std::string& file,
+                Config& config, Violations& wrong) {
   const auto found = known.find(key);
   wrong.require(!found.empty(), "'", file, "': unknown option ", shown(key), "; ", known.suggest_key(key));
   if (found.empty()) return;
