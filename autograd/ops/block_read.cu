@@ -96,48 +96,27 @@ void scatter_add(const BlockTiles& tiles, const T* from, T* x) {
   });
 }
 
-/// The chunks' rows of dx += alpha p^T y, summed over the tiles of each chunk in order: a block of threads
-/// for every square of one chunk's dx.
+/// Numbers that add_to_chunks needs for each row of a tile.
+int64_t chunk_parts_of(const RetrievalShape& s) { return ceil_div(s.chunk * s.head_width, kTileRows); }
+
+/// The chunks' rows of dx += alpha p^T y: a product for every tile, and those of a chunk added up in order.
 template <class T>
 void add_to_chunks(const BlockTiles& tiles, double alpha, const T* p, const T* y, T* dx) {
-  constexpr int kSide = 32, kRows = kThreads / kSide;
   const BlockTiles x = tiles;
-  const int64_t n = x.s.chunk, d = x.s.head_width, down = ceil_div(n, kSide), across = ceil_div(d, kSide);
-  const T factor = static_cast<T>(alpha);
-  for_each_block("block_read chunks", x.heads * x.s.chunks() * down * across, kThreads, 0,
-                 [=] __device__(int64_t block) {
-                   SHARED_ARRAY(T, left, kSide * kSide);
-                   SHARED_ARRAY(T, right, kSide * kSide);
-                   const int64_t row0 = block / across % down * kSide, column0 = block % across * kSide;
-                   const int64_t chunk = block / across / down % x.s.chunks(),
-                                 head = block / across / down / x.s.chunks();
-                   const int64_t column = threadIdx.x % kSide, lane = threadIdx.x / kSide;
-                   T sums[kSide / kRows] = {};
-                   for (int64_t tile = head * x.per_head; tile < (head + 1) * x.per_head; ++tile) {
-                     const BlockTile at = x.tiles[tile];
-                     if (at.chunk != chunk || at.rows == 0) continue;
-                     for (int64_t k0 = 0; k0 < at.rows; k0 += kSide) {
-                       for (int64_t k = lane; k < kSide; k += kRows) {
-                         const int64_t row = tile * kTileRows + k0 + k;
-                         left[k * kSide + column] = row0 + column < n ? p[row * n + row0 + column] : T(0);
-                         right[k * kSide + column] =
-                             column0 + column < d ? y[row * d + column0 + column] : T(0);
-                       }
-                       __syncthreads();
-                       for (int i = 0; i < kSide / kRows; ++i) {
-                         for (int k = 0; k < kSide; ++k)
-                           sums[i] += left[k * kSide + lane + i * kRows] * right[k * kSide + column];
-                       }
-                       __syncthreads();
-                     }
-                   }
-                   T* to = dx + x.s.head_offset(x.first_head + head, x.s.tokens) + chunk * n * x.s.width();
-                   for (int i = 0; i < kSide / kRows; ++i) {
-                     const int64_t row = row0 + lane + i * kRows;
-                     if (row < n && column0 + column < d)
-                       to[row * x.s.width() + column0 + column] += factor * sums[i];
-                   }
-                 });
+  const int64_t n = x.s.chunk, d = x.s.head_width, size = n * d, chunks = x.s.chunks();
+  DeviceArray<T> memory(x.count() * size);
+  T* parts = memory.data();
+  Gemm product{.m = n, .n = d, .k = kTileRows, .transpose_a = true, .alpha = alpha};
+  product.batch[0] = {x.count(), kTileRows * n, kTileRows * d, size};
+  gemm(product, p, y, parts);
+  for_each_index("block_read chunks", x.heads * chunks * size, [=] __device__(int64_t i) {
+    const int64_t head = i / size / chunks, chunk = i / size % chunks, at = i % size;
+    const int64_t end = x.first_tile(head, chunk + 1);
+    T sum = 0;
+    for (int64_t tile = x.first_tile(head, chunk); tile < end; ++tile) sum += parts[tile * size + at];
+    const int64_t token = chunk * n + at / d;
+    dx[x.s.head_offset(x.first_head + head, x.s.tokens) + token * x.s.width() + at % d] += sum;
+  });
 }
 
 /// dh += the gradient through bias = gain scale r_t.h_j of the queries of one slot.
@@ -221,7 +200,7 @@ void block_read_backward(const RetrievalShape& s, const BlockRead<T>& in, const 
   const int64_t d = s.head_width;
   DeviceArray<T> dbias_array(in.scores ? s.heads() * s.slots * s.tokens : 0);
   T* dbias = in.scores ? dbias_array.data() : nullptr;
-  for_block_tiles(s, in.chunks, 3 * d + 2 * s.chunk, [&](const BlockTiles& tiles) {
+  for_block_tiles(s, in.chunks, 3 * d + 2 * s.chunk + chunk_parts_of(s), [&](const BlockTiles& tiles) {
     DeviceArray<T> queries(tiles.rows() * d), dout(tiles.rows() * d), p(tiles.rows() * s.chunk),
         dp(tiles.rows() * s.chunk), dq(tiles.rows() * d);
     gather_rows(tiles, in.q, queries.data());

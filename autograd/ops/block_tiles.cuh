@@ -25,6 +25,11 @@ struct BlockTiles {
   const int32_t* start;    // of the queries of (head, chunk) in order [heads, chunks + 2]
   const BlockTile* tiles;  // [heads, per_head]
 
+  /// Where the tiles of a chunk begin; they end where those of the next do.
+  __device__ int64_t first_tile(int64_t head, int64_t chunk) const {
+    const int32_t* of_head = start + (first_head + head) * (s.chunks() + 1);
+    return head * per_head + (of_head[chunk] - of_head[0]) / kTileRows + chunk;
+  }
   int64_t count() const { return heads * per_head; }
   int64_t rows() const { return count() * kTileRows; }
 };
@@ -62,21 +67,20 @@ inline void sort_queries(const RetrievalShape& shape, const int32_t* chunks, int
   sort_places(keys, count, s.heads() * keys_a_head, order, start);
 }
 
-/// Cuts the queries of each chunk into tiles.
+/// Cuts the queries of each chunk into tiles. A chunk has one place more than the whole tiles before it
+/// leave, so that each knows its places by itself; those that it does not need are idle.
 inline void cut_tiles(const BlockTiles& tiles, BlockTile* to) {
   const BlockTiles x = tiles;
-  for_each_index("block_read tiles", x.heads, [=] __device__(int64_t head) {
-    const int32_t* start = x.start + (x.first_head + head) * (x.s.chunks() + 1);
-    BlockTile* tile = to + head * x.per_head;
-    int64_t used = 0;
-    for (int64_t j = 0; j < x.s.chunks(); ++j) {
-      for (int32_t begin = start[j]; begin < start[j + 1]; begin += kTileRows) {
-        const int32_t rows = start[j + 1] - begin;
-        tile[used++] = {static_cast<int32_t>(j), begin,
-                        rows < kTileRows ? rows : static_cast<int32_t>(kTileRows)};
-      }
+  const int64_t chunks = x.s.chunks();
+  for_each_index("block_read tiles", x.heads * chunks, [=] __device__(int64_t i) {
+    const int64_t head = i / chunks, chunk = i % chunks;
+    const int32_t* start = x.start + (x.first_head + head) * (chunks + 1) + chunk;
+    int32_t begin = start[0];
+    const int64_t end = chunk + 1 < chunks ? x.first_tile(head, chunk + 1) : (head + 1) * x.per_head;
+    for (int64_t tile = x.first_tile(head, chunk); tile < end; ++tile, begin += kTileRows) {
+      const int64_t rows = start[1] - begin < kTileRows ? start[1] - begin : kTileRows;
+      to[tile] = {static_cast<int32_t>(chunk), begin, static_cast<int32_t>(rows > 0 ? rows : 0)};
     }
-    for (; used < x.per_head; ++used) tile[used] = {0, 0, 0};
   });
 }
 
@@ -106,8 +110,9 @@ void times_chunks(const BlockTiles& tiles, bool transpose, double alpha, const T
     b[i] = of + t.s.head_offset(bh, t.s.tokens) + t.tiles[i].chunk * t.s.chunk * t.s.width();
     c[i] = y + i * kTileRows * out;
   });
-  gemm_at({.m = kTileRows, .n = out, .k = in, .transpose_b = transpose, .alpha = alpha, .ldb = t.s.width()},
-          t.count(), a, b, c);
+  gemm_at<T>(
+      {.m = kTileRows, .n = out, .k = in, .transpose_b = transpose, .alpha = alpha, .ldb = t.s.width()},
+      t.count(), a, b, c);
 }
 
 /// Calls `work(tiles)` slot after slot for groups of heads whose tiles need at most `most` numbers together,
@@ -115,6 +120,7 @@ void times_chunks(const BlockTiles& tiles, bool transpose, double alpha, const T
 template <class Work>
 void for_block_tiles(const RetrievalShape& s, const int32_t* chunks, int64_t row_size, const Work& work,
                      int64_t most = int64_t{128} << 20) {
+  if (s.chunks() == 0) return;
   const int64_t per_head = ceil_div(s.tokens, kTileRows) + s.chunks();
   const int64_t together = std::clamp<int64_t>(most / (per_head * kTileRows * row_size), 1, s.heads());
   DeviceArray<int32_t> order(s.heads() * s.tokens), start(s.heads() * (s.chunks() + 1) + 1);
