@@ -150,13 +150,14 @@ __device__ void put(T& to, T value, bool accumulate) {
   to = accumulate ? to + value : value;
 }
 
-/// out[i] (+)= sum over rows of at(row * n + i), rows in blocks that add up by themselves and then in order:
-/// the same bits every time.
+/// Reads an array, as the `at` of sum_rows.
 template <class T>
 struct ElementOf {
   const T* data;
   __device__ T operator()(int64_t i) const { return data[i]; }
 };
+/// out[i] (+)= sum over rows of at(row * n + i), rows in blocks that add up by themselves and then in order:
+/// the same bits every time.
 template <class T, class At>
 void sum_rows(const char* name, int64_t rows, int64_t n, T* out, bool accumulate, const At& at) {
   constexpr int64_t block_rows = 64;

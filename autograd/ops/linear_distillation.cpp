@@ -1,10 +1,9 @@
 #include "autograd/ops/linear_distillation.h"
 
-#include <cmath>
 #include <numeric>
 
 #include "autograd/gemm.h"
-#include "autograd/math.h"
+#include "autograd/ops/distilled_row.h"
 #include "autograd/ops/embedding.h"
 #include "autograd/ops/linear_cross_entropy.h"
 #include "autograd/ops/logits.h"
@@ -67,47 +66,26 @@ DistilledLoss linear_distillation(const Tensor& x, const Tensor& weight, const T
 namespace cpu {
 namespace {
 
-/// A row of logits in a softmax of temperature 1 / `sharpness`: p_i = exp(sharpness (z_i - largest)) / sum.
 template <class T>
-struct SoftmaxRow {
-  const T* z;
-  T largest, sharpness;
-  double sum;
-
-  SoftmaxRow(const T* row, int64_t n, double inverse_temperature)
-      : z(row), largest(row_max(row, n)), sharpness(static_cast<T>(inverse_temperature)) {
-    sum = sum_of_row<T>(n, [this](int64_t i) { return weight(i); });
-  }
-  T weight(int64_t i) const { return fast_exp(sharpness * (z[i] - largest)); }
-  /// log p_i
-  double log(int64_t i) const { return sharpness * double(z[i] - largest) - std::log(sum); }
-};
-
-/// sum_i p_i (log p_i - log q_i)
-template <class T>
-double divergence(const SoftmaxRow<T>& p, const SoftmaxRow<T>& q, int64_t n) {
-  const double difference = sum_of_row<T>(n, [&](int64_t i) {
-    return p.weight(i) * p.sharpness * ((p.z[i] - p.largest) - (q.z[i] - q.largest));
-  });
-  return difference / p.sum - std::log(p.sum) + std::log(q.sum);
+SoftmaxRow<T> softmax_row(const T* z, int64_t n, double sharpness) {
+  SoftmaxRow<T> row{z, row_max(z, n), static_cast<T>(sharpness), 0};
+  row.sum = sum_of_row<T>(n, [&](int64_t i) { return row.weight(i); });
+  return row;
 }
 
 /// The row's losses; with `gradient`, the student's logits become the gradient of `unit` times their mix.
 template <class T>
 void distill_row(T* student, const T* teacher, int32_t target, int64_t n, double* nll, double* kl,
                  bool gradient, double unit, const DistillationOptions& options) {
-  const SoftmaxRow<T> plain(student, n, 1);
-  const SoftmaxRow<T> soft(student, n, 1 / options.temperature), aim(teacher, n, 1 / options.temperature);
-  *nll = -plain.log(target);
-  *kl = divergence(aim, soft, n);
+  const double sharpness = 1 / options.temperature;
+  const DistilledRow<T> row{softmax_row<T>(student, n, 1), softmax_row<T>(student, n, sharpness),
+                            softmax_row<T>(teacher, n, sharpness)};
+  *nll = -row.plain.log(target);
+  *kl = row.divergence(sum_of_row<T>(n, [&](int64_t i) { return row.divergence_term(i); }));
   if (!gradient) return;
-  const double of_data = unit * (1 - options.weight),
-               of_teacher = unit * options.weight * options.temperature;
-  const T a = static_cast<T>(of_data / plain.sum), b = static_cast<T>(of_teacher / soft.sum),
-          c = static_cast<T>(of_teacher / aim.sum);
-  write(student, 0, n, false,
-        [=](int64_t i) { return a * plain.weight(i) + b * soft.weight(i) - c * aim.weight(i); });
-  student[target] -= static_cast<T>(of_data);
+  const DistilledSlope<T> slope(row, unit, options);
+  write(student, 0, n, false, [=](int64_t i) { return slope(i); });
+  student[target] -= slope.target;
 }
 
 }  // namespace

@@ -1,24 +1,10 @@
 #include "autograd/cuda/kernel.cuh"
 #include "autograd/gemm.h"
-#include "autograd/math.h"
+#include "autograd/ops/distilled_row.h"
 #include "autograd/ops/linear_cross_entropy.h"
-#include "autograd/ops/linear_distillation.h"
 
 namespace tapestry::cuda {
 namespace {
-
-/// A row of logits in a softmax: weights exp(sharpness (z_i - largest)), and their sum.
-template <class T>
-struct SoftmaxRow {
-  const T* z;
-  T largest, sharpness;
-  double sum;
-
-  __device__ T weight(int64_t i) const { return fast_exp(sharpness * (z[i] - largest)); }
-  __device__ double log(int64_t i) const {
-    return double(sharpness) * double(z[i] - largest) - std::log(sum);
-  }
-};
 
 /// Called by all threads of a block.
 template <class T>
@@ -44,25 +30,17 @@ void distill_rows(T* student, const T* teacher, const int32_t* targets, double* 
       return;
     }
     const double sharpness = 1 / options.temperature;
-    const SoftmaxRow<T> plain = softmax_row<T>(ours, v, 1), soft = softmax_row<T>(ours, v, sharpness),
-                        aim = softmax_row<T>(teacher + r * v, v, sharpness);
-    const double difference = block_sum<double>(v, [=](int64_t i) {
-      return double(aim.weight(i) * aim.sharpness * ((aim.z[i] - aim.largest) - (soft.z[i] - soft.largest)));
-    });
+    const DistilledRow<T> row{softmax_row<T>(ours, v, 1), softmax_row<T>(ours, v, sharpness),
+                              softmax_row<T>(teacher + r * v, v, sharpness)};
+    const double terms = block_sum<double>(v, [=](int64_t i) { return double(row.divergence_term(i)); });
     if (threadIdx.x == 0) {
-      nll[r] = -plain.log(target);
-      kl[r] = difference / aim.sum - std::log(aim.sum) + std::log(soft.sum);
+      nll[r] = -row.plain.log(target);
+      kl[r] = row.divergence(terms);
     }
     if (!gradient) return;
     __syncthreads();  // the logit of the target has been read
-    const double of_data = unit * (1 - options.weight);
-    const double of_teacher = unit * options.weight * options.temperature;
-    const T a = static_cast<T>(of_data / plain.sum), b = static_cast<T>(of_teacher / soft.sum),
-            c = static_cast<T>(of_teacher / aim.sum);
-    block_for(v, [=](int64_t i) {
-      const T slope = a * plain.weight(i) + b * soft.weight(i) - c * aim.weight(i);
-      ours[i] = slope - (i == target ? static_cast<T>(of_data) : T(0));
-    });
+    const DistilledSlope<T> slope(row, unit, options);
+    block_for(v, [=](int64_t i) { ours[i] = slope(i) - (i == target ? slope.target : T(0)); });
   });
 }
 

@@ -34,25 +34,23 @@ struct Tile {
   /// to of the queries += alpha x from of the keys
   template <class T>
   void to_queries(double alpha, const T* x, const T* from, int64_t width, T* to) const {
-    gemm<T>({.m = queries,
-             .n = width,
-             .k = keys,
-             .alpha = alpha,
-             .beta = 1,
-             .batch = part.over(part.own(size()), rows(width), rows(width))},
-            x, from + at(key, width), to + query_at(width));
+    gemm<T>(over_rows(queries, keys, false, alpha, width), x, from + at(key, width), to + query_at(width));
   }
   /// to of the keys += alpha x^T from of the queries
   template <class T>
   void to_keys(double alpha, const T* x, const T* from, int64_t width, T* to) const {
-    gemm<T>({.m = keys,
-             .n = width,
-             .k = queries,
-             .transpose_a = true,
-             .alpha = alpha,
-             .beta = 1,
-             .batch = part.over(part.own(size()), rows(width), rows(width))},
-            x, from + query_at(width), to + at(key, width));
+    gemm<T>(over_rows(keys, queries, true, alpha, width), x, from + query_at(width), to + at(key, width));
+  }
+
+ private:
+  Gemm over_rows(int64_t m, int64_t k, bool transpose, double alpha, int64_t width) const {
+    return {.m = m,
+            .n = width,
+            .k = k,
+            .transpose_a = transpose,
+            .alpha = alpha,
+            .beta = 1,
+            .batch = part.over(part.own(size()), rows(width), rows(width))};
   }
 };
 
