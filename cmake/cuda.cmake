@@ -37,9 +37,14 @@ else()
   message(STATUS "No CUDA kernels (TAPESTRY_CUDA=${TAPESTRY_CUDA}): the program runs on the CPU")
 endif()
 
+# The libraries are linked by their paths, as HDF5 is: who links the installed package need not find the toolkit.
 function(tapestry_use_cuda target)
   target_compile_definitions(${target} PUBLIC TAPESTRY_CUDA)
   target_compile_options(${target} PRIVATE
     $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr --extended-lambda -Xcompiler=-Wall,-Wextra,-fopenmp>)
-  target_link_libraries(${target} PRIVATE CUDA::cudart_static CUDA::cublas)
+  foreach(library cublas cublasLt cudart_static)
+    get_target_property(path CUDA::${library} IMPORTED_LOCATION)
+    target_link_libraries(${target} PRIVATE ${path})
+  endforeach()
+  target_link_libraries(${target} PRIVATE ${CMAKE_DL_LIBS} rt)
 endfunction()

@@ -4,6 +4,7 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 install(TARGETS tapestry EXPORT tapestryTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+set_target_properties(tapestry_program PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON)  # cuBLAS is where it was
 install(TARGETS tapestry_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 
 set(header_patterns ${folders})

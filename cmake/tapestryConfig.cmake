@@ -1,4 +1,5 @@
-# What a program that links the static library must find again. HDF5 and oneDNN are linked by their paths.
+# What a program that links the static library must find again. HDF5, oneDNN and
+# CUDA are linked by their paths.
 include(CMakeFindDependencyMacro)
 find_dependency(Threads)
 find_dependency(OpenMP COMPONENTS CXX)
