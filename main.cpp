@@ -12,8 +12,7 @@ int main(int argc, char** argv) {
        bench_command(), compare_command(), inspect_command(), verify_command()},
       [](const RunOptions& run) {
         apply_run_options(run);
-        check(run.precision == "float32" || run.device == "cpu", Exit::usage,
-              "run.precision = ", run.precision, " is for run.device = cpu: products on cuda are float32");
-        set_product_precision(precision_of(run.precision));
+        set_product_precision(precision_of(run.precision),
+                              run.device == "cuda" ? Device::cuda() : Device::cpu());
       });
 }

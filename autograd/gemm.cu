@@ -2,24 +2,11 @@
 
 #include <limits>
 
+#include "autograd/cuda/blas_operands.cuh"
 #include "autograd/cuda/gemm_at.h"
-#include "autograd/cuda/kernel.cuh"
 
 namespace tapestry::cuda {
 namespace {
-
-template <class T>
-struct BlasType;
-template <>
-struct BlasType<float> {
-  static constexpr cudaDataType_t data = CUDA_R_32F;
-  static constexpr cublasComputeType_t compute = CUBLAS_COMPUTE_32F;
-};
-template <>
-struct BlasType<double> {
-  static constexpr cudaDataType_t data = CUDA_R_64F;
-  static constexpr cublasComputeType_t compute = CUBLAS_COMPUTE_64F;
-};
 
 /// cuBLAS is column-major: it sees each row-major matrix transposed, so C^T = op(B)^T op(A)^T.
 struct BlasProduct {
@@ -64,16 +51,16 @@ std::array<Gemm::Batch, 3> joined_axes(const Gemm& g) {
 }
 
 /// Where the operands of each product lie.
-template <class T>
+template <class In, class T>
 struct Pointers {
-  const T** a;
-  const T** b;
+  const In** a;
+  const In** b;
   T** c;
 };
 
-template <class T>
-void fill_pointers(const std::array<Gemm::Batch, 3>& axes, int64_t count, const T* a, const T* b, T* c,
-                   Pointers<T> to) {
+template <class In, class T>
+void fill_pointers(const std::array<Gemm::Batch, 3>& axes, int64_t count, const In* a, const In* b, T* c,
+                   Pointers<In, T> to) {
   const Gemm::Batch x = axes[0], y = axes[1], z = axes[2];
   for_each_index("gemm pointers", count, [=] __device__(int64_t i) {
     const int64_t iz = i % z.count, iy = i / z.count % y.count, ix = i / z.count / y.count;
@@ -85,42 +72,50 @@ void fill_pointers(const std::array<Gemm::Batch, 3>& axes, int64_t count, const 
 
 }  // namespace
 
-template <class T>
-void gemm_at(const Gemm& g, int64_t count, const T* const* a, const T* const* b, T* const* c) {
+template <class In, class T>
+void gemm_at(const Gemm& g, int64_t count, const In* const* a, const In* const* b, T* const* c) {
   if (g.m == 0 || g.n == 0 || count == 0) return;
   const BlasProduct p(g);
   const T alpha = static_cast<T>(g.alpha), beta = static_cast<T>(g.beta);
   check_blas(cublasGemmBatchedEx(blas(), p.op_b, p.op_a, p.n, p.m, p.k, &alpha,
-                                 reinterpret_cast<const void* const*>(b), BlasType<T>::data, p.ldb,
-                                 reinterpret_cast<const void* const*>(a), BlasType<T>::data, p.lda, &beta,
-                                 reinterpret_cast<void* const*>(c), BlasType<T>::data, p.ldc,
-                                 static_cast<int>(count), BlasType<T>::compute, CUBLAS_GEMM_DEFAULT),
+                                 reinterpret_cast<const void* const*>(b), kBlasType<In>, p.ldb,
+                                 reinterpret_cast<const void* const*>(a), kBlasType<In>, p.lda, &beta,
+                                 reinterpret_cast<void* const*>(c), kBlasType<T>, p.ldc,
+                                 static_cast<int>(count), compute_type<In>(g.precision), CUBLAS_GEMM_DEFAULT),
              "cublasGemmBatchedEx");
 }
 
-template <class T>
-void gemm(const Gemm& g, const T* a, const T* b, T* c) {
+template <class In, class T>
+void gemm(const Gemm& g, const In* a, const In* b, T* c) {
   if (g.m == 0 || g.n == 0 || g.batch_size() == 0) return;
+  if constexpr (std::is_same_v<In, float>) {
+    if (rounds_operands(g)) {
+      RoundedOperands rounded(g, a, b);
+      return gemm<BFloat16>(rounded.product, rounded.a.data(), rounded.b.data(), c);
+    }
+  }
   const auto axes = joined_axes(g);
   const int64_t count = g.batch_size();
   if (axes[1].count > 1) {
-    DeviceArray<const T*> to_a(count), to_b(count);
+    DeviceArray<const In*> to_a(count), to_b(count);
     DeviceArray<T*> to_c(count);
-    fill_pointers(axes, count, a, b, c, {to_a.data(), to_b.data(), to_c.data()});
-    return gemm_at(g, count, to_a.data(), to_b.data(), to_c.data());
+    fill_pointers<In, T>(axes, count, a, b, c, {to_a.data(), to_b.data(), to_c.data()});
+    return gemm_at<In, T>(g, count, to_a.data(), to_b.data(), to_c.data());
   }
   const BlasProduct p(g);
   const T alpha = static_cast<T>(g.alpha), beta = static_cast<T>(g.beta);
-  check_blas(cublasGemmStridedBatchedEx(blas(), p.op_b, p.op_a, p.n, p.m, p.k, &alpha, b, BlasType<T>::data,
-                                        p.ldb, axes[0].b, a, BlasType<T>::data, p.lda, axes[0].a, &beta, c,
-                                        BlasType<T>::data, p.ldc, axes[0].c, p.count, BlasType<T>::compute,
-                                        CUBLAS_GEMM_DEFAULT),
-             "cublasGemmStridedBatchedEx");
+  check_blas(
+      cublasGemmStridedBatchedEx(blas(), p.op_b, p.op_a, p.n, p.m, p.k, &alpha, b, kBlasType<In>, p.ldb,
+                                 axes[0].b, a, kBlasType<In>, p.lda, axes[0].a, &beta, c, kBlasType<T>, p.ldc,
+                                 axes[0].c, p.count, compute_type<In>(g.precision), CUBLAS_GEMM_DEFAULT),
+      "cublasGemmStridedBatchedEx");
 }
 
-#define INSTANTIATE(T)                                     \
-  template void gemm(const Gemm&, const T*, const T*, T*); \
-  template void gemm_at(const Gemm&, int64_t, const T* const*, const T* const*, T* const*);
-FOR_FLOATS(INSTANTIATE)
+#define INSTANTIATE(In, T)                                   \
+  template void gemm(const Gemm&, const In*, const In*, T*); \
+  template void gemm_at(const Gemm&, int64_t, const In* const*, const In* const*, T* const*);
+INSTANTIATE(float, float)
+INSTANTIATE(double, double)
+INSTANTIATE(BFloat16, float)
 
 }  // namespace tapestry::cuda

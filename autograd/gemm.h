@@ -15,7 +15,7 @@ struct Gemm {
   bool transpose_a = false, transpose_b = false;
   double alpha = 1, beta = 0;
   int64_t lda = 0, ldb = 0, ldc = 0;  // elements from row to row as stored; 0: dense
-  /// bf16: operands in float32 are rounded first, unless the product is too small to be worth it.
+  /// Of products of float32 operands.
   Precision precision = product_precision();
 
   /// `count` products, whose operands lie `a`, `b` and `c` elements apart.
@@ -39,8 +39,9 @@ void gemm(const Gemm& gemm, const In* a, const In* b, T* c);
 void round_matrix(const float* x, int64_t rows, int64_t n, int64_t ld, BFloat16* to);
 }  // namespace cpu
 namespace cuda {
-template <class T>
-void gemm(const Gemm& gemm, const T* a, const T* b, T* c);
+template <class In, class T>
+void gemm(const Gemm& gemm, const In* a, const In* b, T* c);
+void round_matrix(const float* x, int64_t rows, int64_t n, int64_t ld, BFloat16* to);
 }  // namespace cuda
 
 }  // namespace tapestry

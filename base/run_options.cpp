@@ -12,8 +12,8 @@ const OptionTable<RunOptions>& run_options() {
           .add("device", &RunOptions::device, "where tensors live", one_of({"cpu", "cuda"}))
           .add("precision", &RunOptions::precision,
                "what the operands of matrix products are rounded to; sums, weights and everything else are "
-               "float32",
-               one_of({"float32", "bf16"}))
+               "float32; tf32 on cuda only",
+               one_of({"float32", "tf32", "bf16"}))
           .add("threads", &RunOptions::threads, "threads of the CPU, 0 for every core it may use",
                between(0, 1024))
           .add("seed", &RunOptions::seed, "seed of every random number", at_least(0));

@@ -72,9 +72,9 @@ struct Case {
   bool beside(const Case& other) const {
     return name == other.name && precision == other.precision && threads == other.threads;
   }
-  void set_up() const {
+  void set_up(Device device) const {
     omp_set_num_threads(static_cast<int>(threads));
-    set_product_precision(precision_of(precision));
+    set_product_precision(precision_of(precision), device);
   }
 };
 
@@ -152,7 +152,7 @@ void add_peers(Report& report, const BenchOptions& options, const std::vector<Ca
   for (size_t i = 0; i < cases.size(); ++i) {
     const auto& [name, model, shape, precision, threads] = cases[i];
     if (name != "standard") continue;
-    cases[i].set_up();
+    cases[i].set_up(plan.device);
     const TorchFigures torch = bench_torch(options.peers, model, shape, plan);
     table.row({"torch " + torch.version, precision, threads, shape.seq_len, shape.batch_size, torch.median,
                torch.fastest, torch.median / figures[i].run.median});
@@ -256,7 +256,7 @@ std::vector<DecodeFigures> decode(const std::vector<Case>& cases, const Config& 
     for (end = begin; end < cases.size() && cases[end].beside(cases[begin]); ++end)
       positions.push_back(cases[end].shape.seq_len);
     plan.after_run = [&] { after_run(cases[begin]); };
-    cases[begin].set_up();
+    cases[begin].set_up(plan.device);
     const auto figures =
         bench_decode(cases[begin].model, config, positions, cases[begin].shape.batch_size, plan);
     all.insert(all.end(), figures.begin(), figures.end());
@@ -269,7 +269,7 @@ std::vector<BenchFigures> measure(const std::vector<Case>& cases, const Config& 
   std::vector<BenchFigures> figures;
   for (const Case& c : cases) {
     plan.after_run = [&] { after_run(c); };
-    c.set_up();
+    c.set_up(plan.device);
     figures.push_back(bench(c.model, config, c.shape, plan));
   }
   return figures;

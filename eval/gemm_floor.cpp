@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "autograd/gemm_on.h"
 #include "autograd/memory.h"
 #include "eval/step_flops.h"
 
@@ -18,8 +17,9 @@ Tensor operand(int64_t size) {
 }
 
 std::unique_ptr<Storage> rounded(const Tensor& x) {
-  auto storage = std::make_unique<Storage>(Device::cpu(), x.size() * sizeof(BFloat16));
-  cpu::round_matrix(x.data<float>(), 1, x.size(), x.size(), static_cast<BFloat16*>(storage->mutable_data()));
+  auto storage = std::make_unique<Storage>(x.device(), x.size() * sizeof(BFloat16));
+  LAUNCH(x.device(), round_matrix(x.data<float>(), 1, x.size(), x.size(),
+                                  static_cast<BFloat16*>(storage->mutable_data())));
   return storage;
 }
 
@@ -45,10 +45,10 @@ void GemmFloor::run() {
   for (const Gemm& product : products_) {
     float* c = c_.mutable_data<float>();
     if (a16_) {
-      cpu::gemm(product, static_cast<const BFloat16*>(a16_->data()),
-                static_cast<const BFloat16*>(b16_->data()), c);
+      LAUNCH(c_.device(), gemm(product, static_cast<const BFloat16*>(a16_->data()),
+                               static_cast<const BFloat16*>(b16_->data()), c));
     } else {
-      gemm_on(c_.device(), product, a_.data<float>(), b_.data<float>(), c);
+      LAUNCH(c_.device(), gemm(product, a_.data<float>(), b_.data<float>(), c));
     }
   }
   synchronize(c_.device());

@@ -33,7 +33,8 @@ std::string output_of(const std::string& command) {
 
 nlohmann::json work_of(const ModelOptions& model, const StepShape& shape, const BenchPlan& plan) {
   return {{"mode", shape.training ? "train" : "forward"},
-          {"precision", product_precision() == Precision::bf16 ? "bf16" : "float32"},
+          {"device", plan.device.is_cuda() ? "cuda" : "cpu"},
+          {"precision", name_of(product_precision())},
           {"threads", omp_get_max_threads()},
           {"n_layer", model.n_layer},
           {"n_head", model.n_head},

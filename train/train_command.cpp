@@ -131,10 +131,11 @@ Exit train(const Config& given) {
   Start start = command.resume ? go_on(given, folder) : start_anew(given);
   const auto data = open_training_data(start.config);
   const RunSetup setup = make_run_setup(start.config, *data);
-  set_product_precision(precision_of(setup.run.precision));  // a resumed run's own
+  const Device device = run_device(setup.run);
+  set_product_precision(precision_of(setup.run.precision), device);  // a resumed run's own
   const auto batches = make_batches(setup, *data);
   LanguageModel model(setup.model, setup.config,
-                      {.device = run_device(setup.run), .seed = static_cast<uint64_t>(setup.run.seed)});
+                      {.device = device, .seed = static_cast<uint64_t>(setup.run.seed)});
   const auto optimizer = make_optimizer(setup.optim, model.parameters());
   std::optional<Teacher> teacher;
   if (!setup.train.teacher.empty()) teacher.emplace(setup, *data, model.context().device);

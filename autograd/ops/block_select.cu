@@ -65,6 +65,7 @@ void select_chunks(const RetrievalShape& s, const T* r, const T* h, int32_t* chu
     gather(s, r, first, rows);
     Gemm g{.m = kTokens, .n = columns, .k = d, .transpose_b = true, .alpha = s.scale};
     g.ldb = s.width();
+    g.precision = Precision::float32;
     g.batch = {
         Gemm::Batch{s.batch, s.n_head * kTokens * d, s.chunks() * s.width(), s.n_head * kTokens * columns},
         Gemm::Batch{s.n_head, kTokens * d, d, kTokens * columns}};

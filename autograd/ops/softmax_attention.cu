@@ -2,103 +2,151 @@
 
 #include <algorithm>
 
-#include "autograd/cuda/kernel.cuh"
-#include "autograd/gemm.h"
+#include "autograd/cuda/operand.cuh"
 #include "autograd/math.h"
 #include "autograd/memory.h"
 
 namespace tapestry::cuda {
 namespace {
 
-constexpr int64_t kTile = 256;  // queries and keys
-
-/// Queries against keys of all heads of all sequences, counted from the start of the sequence, and products
-/// over them.
-struct Tile {
-  const AttentionShape& s;
+/// `count` tiles along a diagonal, each `side` tokens behind the one before: the queries and keys of the
+/// first, counted from the start of the sequence.
+struct TilePlace {
+  int64_t side, count;
   int64_t query, queries, key, keys;
+};
+
+/// Such tiles of all heads of all sequences, and products over them.
+struct Tiles : TilePlace {
+  AttentionShape s;
 
   /// Where the rows of the queries and of the keys begin.
   int64_t query_at() const { return (query - s.past) * s.width(); }
   int64_t key_at() const { return (key - (key < s.visible.sink ? 0 : s.gap)) * s.width(); }
 
-  int64_t heads() const { return s.batch * s.n_head; }
-  int64_t size() const { return heads() * queries * keys; }
-  Gemm over_rows(int64_t m, int64_t n, int64_t k) const {
-    const int64_t own = queries * keys, rows = s.tokens * s.width();
-    Gemm g{.m = m, .n = n, .k = k};
-    g.batch = {Gemm::Batch{s.batch, s.n_head * own, rows, rows},
-               Gemm::Batch{s.n_head, own, s.head_width, s.head_width}};
-    g.ldb = g.ldc = s.width();
-    return g;
-  }
+  int64_t rows() const { return s.batch * s.n_head * count * queries; }
+  int64_t size() const { return rows() * keys; }
 
-  /// y [heads, queries, keys] = alpha a b^T, a rows of the queries and b of the keys.
-  template <class T>
-  void outer(double alpha, const T* a, const T* b, T* y) const {
-    const int64_t own = queries * keys, rows = s.tokens * s.width();
-    Gemm g{.m = queries, .n = keys, .k = s.head_width, .transpose_b = true, .alpha = alpha};
-    g.lda = g.ldb = s.width();
-    g.batch = {Gemm::Batch{s.batch, rows, rows, s.n_head * own},
-               Gemm::Batch{s.n_head, s.head_width, s.head_width, own}};
-    gemm(g, a + query_at(), b + key_at(), y);
+  /// y [B, H, count, queries, keys] = alpha a b^T, a rows of the queries and b of the keys.
+  template <class In, class T>
+  void outer(double alpha, const In* a, const In* b, T* y) const {
+    gemm<In>({.m = queries,
+              .n = keys,
+              .k = s.head_width,
+              .transpose_b = true,
+              .alpha = alpha,
+              .lda = s.width(),
+              .ldb = s.width(),
+              .batch = over(tokens(), tokens(), own())},
+             a + query_at(), b + key_at(), y);
   }
   /// to of the queries += x from of the keys
-  template <class T>
-  void to_queries(const T* x, const T* from, T* to) const {
-    Gemm g = over_rows(queries, s.head_width, keys);
-    g.beta = 1;
-    gemm(g, x, from + key_at(), to + query_at());
+  template <class In, class T>
+  void to_queries(const In* x, const In* from, T* to) const {
+    gemm<In>(over_rows(queries, keys, false), x, from + key_at(), to + query_at());
   }
   /// to of the keys += x^T from of the queries
-  template <class T>
-  void to_keys(const T* x, const T* from, T* to) const {
-    Gemm g = over_rows(keys, s.head_width, queries);
-    g.transpose_a = true;
-    g.beta = 1;
-    gemm(g, x, from + query_at(), to + key_at());
+  template <class In, class T>
+  void to_keys(const In* x, const In* from, T* to) const {
+    gemm<In>(over_rows(keys, queries, true), x, from + query_at(), to + key_at());
+  }
+
+ private:
+  using Strides = std::array<int64_t, 3>;
+  Strides tokens() const { return {s.tokens * s.width(), s.head_width, side * s.width()}; }
+  Strides own() const {
+    const int64_t tile = queries * keys;
+    return {s.n_head * count * tile, count * tile, tile};
+  }
+  std::array<Gemm::Batch, 3> over(Strides a, Strides b, Strides c) const {
+    return {Gemm::Batch{s.batch, a[0], b[0], c[0]}, Gemm::Batch{s.n_head, a[1], b[1], c[1]},
+            Gemm::Batch{count, a[2], b[2], c[2]}};
+  }
+  Gemm over_rows(int64_t m, int64_t k, bool transpose) const {
+    return {.m = m,
+            .n = s.head_width,
+            .k = k,
+            .transpose_a = transpose,
+            .beta = 1,
+            .ldb = s.width(),
+            .ldc = s.width(),
+            .batch = over(own(), tokens(), tokens())};
   }
 };
 
-/// Calls `work(tile)` for tiles that together hold all keys that the queries from row `row` on see: sinks,
-/// then the rest.
-template <class Work>
-void for_key_tiles(const AttentionShape& s, int64_t row, const Work& work) {
-  const int64_t query = s.past + row, queries = std::min(kTile, s.tokens - row), end = query + queries;
-  const int64_t first = s.visible.first(query), sinks = std::min(s.visible.sink, first);
-  for (int64_t key = 0; key < sinks; key += kTile)
-    work(Tile{s, query, queries, key, std::min(kTile, sinks - key)});
-  for (int64_t key = first; key < end; key += kTile)
-    work(Tile{s, query, queries, key, std::min(kTile, end - key)});
+/// The side of the tiles: whole chunks, so that the tiles of all queries have the same sizes.
+int64_t side_of(const Visible& visible) {
+  constexpr int64_t side = 256, longest_chunk = 512;
+  return visible.chunk > longest_chunk ? side : std::max<int64_t>(1, side / visible.chunk) * visible.chunk;
 }
 
-/// One row of the scores of a tile: which query, which of its keys, and where its numbers lie.
+/// The tile of the queries from row `row` on with the keys that they see `back` tiles before their own.
+Tiles tile_at(const AttentionShape& s, int64_t row, int64_t back) {
+  const int64_t side = side_of(s.visible);
+  const int64_t query = s.past + row, queries = std::min(side, s.tokens - row);
+  const int64_t begin = std::max(s.visible.first(query), query - back * side);
+  const int64_t end = back == 0 ? query + queries : query - (back - 1) * side;
+  return {{side, 1, query, queries, begin, std::max<int64_t>(0, end - begin)}, s};
+}
+
+/// Calls `work(tiles)` for tiles that together hold all queries with all keys that they see, as many of one
+/// size as need no more than `most` numbers; a query's own tile first, then backwards, and sinks at last.
+template <class Work>
+void for_each_tiles(const AttentionShape& s, const Work& work, int64_t most = int64_t{64} << 20) {
+  const int64_t side = side_of(s.visible);
+  const int64_t together = std::max<int64_t>(1, most / (s.batch * s.n_head * side * side));
+  bool found = true;
+  for (int64_t back = 0; found; ++back) {
+    found = false;
+    for (int64_t row = 0; row < s.tokens;) {
+      Tiles tiles = tile_at(s, row, back);
+      const auto goes_on = [&] {
+        const Tiles next = tile_at(s, row, back);
+        return next.queries == tiles.queries && next.keys == tiles.keys && tiles.count < together;
+      };
+      for (row += side; row < s.tokens && goes_on(); row += side) ++tiles.count;
+      if (tiles.keys == 0) continue;
+      work(tiles);
+      found = true;
+    }
+  }
+  for (int64_t row = 0; row < s.tokens; row += side) {
+    Tiles tile = tile_at(s, row, 0);
+    const int64_t sinks = std::min(s.visible.sink, s.visible.first(tile.query));
+    for (tile.key = 0; tile.key < sinks; tile.key += side) {
+      tile.keys = std::min(side, sinks - tile.key);
+      work(tile);
+    }
+  }
+}
+
+/// Row `i` of the scores of tiles: which query, which of its keys, and where its numbers lie.
 struct ScoreRow {
-  int64_t head, t, key, keys;
+  int64_t t, key;
   int64_t first, sink;     // of what t sees
   int64_t vector, scalar;  // offsets in [B, T, C] and in [B, H, T]
-  __device__ ScoreRow(const AttentionShape& s, int64_t query, int64_t queries, int64_t key, int64_t keys,
-                      int64_t i)
-      : head(i / queries),
-        t(query + i % queries),
-        key(key),
-        keys(keys),
-        first(s.visible.first(t)),
-        sink(s.visible.sink),
-        vector((head / s.n_head * s.tokens + t - s.past) * s.width() + head % s.n_head * s.head_width),
-        scalar(head * s.tokens + t - s.past) {}
+  __device__ ScoreRow(const AttentionShape& s, const TilePlace& at, int64_t i) {
+    const int64_t head = i / at.queries / at.count, behind = i / at.queries % at.count * at.side;
+    t = at.query + behind + i % at.queries;
+    key = at.key + behind;
+    first = s.visible.first(t);
+    sink = s.visible.sink;
+    vector = (head / s.n_head * s.tokens + t - s.past) * s.width() + head % s.n_head * s.head_width;
+    scalar = head * s.tokens + t - s.past;
+  }
   __device__ bool sees(int64_t i) const { return key + i <= t && (key + i >= first || key + i < sink); }
 };
 
-/// scores -> exp(scores - max) with the largest score so far; o, its sum of values, and the sum are brought
-/// to that maximum. max and sum are [B, H, T].
-template <class T>
-void online_softmax(const Tile& tile, T* scores, T* o, T* max, T* sum) {
-  const AttentionShape s = tile.s;
-  const int64_t query = tile.query, queries = tile.queries, key = tile.key, keys = tile.keys;
-  for_each_block("online_softmax", tile.heads() * queries, row_threads(keys), 0, [=] __device__(int64_t i) {
-    const ScoreRow row(s, query, queries, key, keys, i);
-    T* score = scores + i * keys;
+/// p = exp(scores - max) with the largest score so far; o, its sum of values, and the sum are brought to that
+/// maximum. max and sum are [B, H, T].
+template <class In, class T>
+void online_softmax(const Tiles& tiles, T* scores, In* p, T* o, T* max, T* sum) {
+  const AttentionShape s = tiles.s;
+  const TilePlace at = tiles;
+  const int64_t keys = tiles.keys;
+  for_each_block("online_softmax", tiles.rows(), row_threads(keys), 0, [=] __device__(int64_t i) {
+    const ScoreRow row(s, at, i);
+    const T* score = scores + i * keys;
     const T hidden = -std::numeric_limits<T>::infinity();
     const T before = max[row.scalar];
     const T largest = block_reduce_row(
@@ -108,7 +156,7 @@ void online_softmax(const Tile& tile, T* scores, T* o, T* max, T* sum) {
     const T keep = exp_nonpositive(before - base);
     const T added = block_sum<T>(keys, [=](int64_t j) {
       const T e = row.sees(j) ? exp_nonpositive(score[j] - base) : T(0);
-      score[j] = e;
+      store(p[i * keys + j], e);
       return e;
     });
     block_for(s.head_width, [=](int64_t j) { o[row.vector + j] *= keep; });
@@ -118,41 +166,43 @@ void online_softmax(const Tile& tile, T* scores, T* o, T* max, T* sum) {
   });
 }
 
-/// scores -> P = exp(scores - lse), and dp = do v^T -> scale P (dp - D).
-template <class T>
-void softmax_gradient(const Tile& tile, const T* lse, const T* D, T* scores, T* dp) {
-  const AttentionShape s = tile.s;
-  const int64_t query = tile.query, queries = tile.queries, key = tile.key, keys = tile.keys;
+/// p = exp(scores - lse), ds = scale p (dp - D).
+template <class In, class T>
+void softmax_gradient(const Tiles& tiles, const T* lse, const T* D, const T* scores, const T* dp, In* p,
+                      In* ds) {
+  const AttentionShape s = tiles.s;
+  const TilePlace at = tiles;
+  const int64_t keys = tiles.keys;
   const T scale = static_cast<T>(s.scale);
-  for_each_index("softmax_gradient", tile.size(), [=] __device__(int64_t i) {
-    const ScoreRow row(s, query, queries, key, keys, i / keys);
-    const T p = row.sees(i % keys) ? exp_nonpositive(scores[i] - lse[row.scalar]) : T(0);
-    scores[i] = p;
-    dp[i] = scale * p * (dp[i] - D[row.scalar]);
+  for_each_block("softmax_gradient", tiles.rows(), row_threads(keys), 0, [=] __device__(int64_t i) {
+    const ScoreRow row(s, at, i);
+    const T shift = lse[row.scalar], d = D[row.scalar];
+    block_for(keys, [=](int64_t j) {
+      const int64_t k = i * keys + j;
+      const T e = row.sees(j) ? exp_nonpositive(scores[k] - shift) : T(0), slope = scale * e * (dp[k] - d);
+      store(p[k], e);
+      store(ds[k], slope);
+    });
   });
 }
 
-}  // namespace
-
-template <class T>
-void softmax_attention_forward(const AttentionShape& shape, const T* q, const T* k, const T* v, T* o,
-                               T* lse) {
+template <class In, class T>
+void forward(const AttentionShape& shape, const T* q, const T* k, const T* v, T* o, T* lse) {
   const AttentionShape s = shape;
-  const int64_t heads = s.batch * s.n_head, rows = heads * s.tokens, d = s.head_width;
+  const int64_t rows = s.batch * s.n_head * s.tokens, d = s.head_width;
+  Operand<In, T> queries(q, rows * d), all_keys(k, rows * d), values(v, rows * d);
   DeviceArray<T> sums(rows);
   T *max = lse, *sum = sums.data();
   fill(max, -std::numeric_limits<T>::infinity(), rows);
   fill(sum, T(0), rows);
   fill(o, T(0), rows * d);
-  for (int64_t row = 0; row < s.tokens; row += kTile) {
-    for_key_tiles(s, row, [&](const Tile& tile) {
-      DeviceArray<T> memory(tile.size());
-      T* scores = memory.data();
-      tile.outer(s.scale, q, k, scores);
-      online_softmax(tile, scores, o, max, sum);
-      tile.to_queries(scores, v, o);
-    });
-  }
+  for_each_tiles(s, [&](const Tiles& tiles) {
+    DeviceArray<T> scores(tiles.size());
+    MadeOperand<In, T> p(scores.data(), tiles.size());
+    tiles.outer(s.scale, queries.data(), all_keys.data(), scores.data());
+    online_softmax(tiles, scores.data(), p.data(), o, max, sum);
+    tiles.to_queries(p.data(), values.data(), o);
+  });
   for_each_index("softmax_attention_forward", rows * d, [=] __device__(int64_t i) {
     const int64_t piece = i / d, token = piece / s.n_head, head = piece % s.n_head;
     o[i] /= sum[(token / s.tokens * s.n_head + head) * s.tokens + token % s.tokens];
@@ -161,24 +211,38 @@ void softmax_attention_forward(const AttentionShape& shape, const T* q, const T*
                  [=] __device__(int64_t i) { lse[i] = max[i] + std::log(sum[i]); });
 }
 
+template <class In, class T>
+void backward(const AttentionShape& s, const T* q, const T* k, const T* v, const T* lse, const T* D,
+              const T* dout, T* dq, T* dk, T* dv) {
+  const int64_t size = s.batch * s.tokens * s.width();
+  Operand<In, T> queries(q, size), all_keys(k, size), values(v, size), gradient(dout, size);
+  for_each_tiles(s, [&](const Tiles& tiles) {
+    DeviceArray<T> scores(tiles.size()), dp(tiles.size());
+    MadeOperand<In, T> p(scores.data(), tiles.size()), ds(dp.data(), tiles.size());
+    tiles.outer(s.scale, queries.data(), all_keys.data(), scores.data());
+    tiles.outer(1, gradient.data(), values.data(), dp.data());
+    softmax_gradient(tiles, lse, D, scores.data(), dp.data(), p.data(), ds.data());
+    tiles.to_keys(p.data(), gradient.data(), dv);
+    tiles.to_keys(ds.data(), queries.data(), dk);
+    tiles.to_queries(ds.data(), all_keys.data(), dq);
+  });
+}
+
+}  // namespace
+
+template <class T>
+void softmax_attention_forward(const AttentionShape& s, const T* q, const T* k, const T* v, T* o, T* lse) {
+  if (s.past > 0) return forward<T>(s, q, k, v, o, lse);  // k and v are longer than what follows them
+  for_operand_type<T>([&]<class In>(In) { forward<In>(s, q, k, v, o, lse); });
+}
+
 template <class T>
 void softmax_attention_backward(const AttentionShape& s, const T* q, const T* k, const T* v, const T* lse,
                                 const T* D, const T* dout, T* dq, T* dk, T* dv, bool accumulate) {
   if (!accumulate) {
     for (T* gradient : {dq, dk, dv}) fill(gradient, T(0), s.batch * s.tokens * s.width());
   }
-  for (int64_t row = 0; row < s.tokens; row += kTile) {
-    for_key_tiles(s, row, [&](const Tile& tile) {
-      DeviceArray<T> memory(2 * tile.size());
-      T *scores = memory.data(), *dp = scores + tile.size();
-      tile.outer(s.scale, q, k, scores);
-      tile.outer(1, dout, v, dp);
-      softmax_gradient(tile, lse, D, scores, dp);
-      tile.to_keys(scores, dout, dv);
-      tile.to_keys(dp, q, dk);
-      tile.to_queries(dp, k, dq);
-    });
-  }
+  for_operand_type<T>([&]<class In>(In) { backward<In>(s, q, k, v, lse, D, dout, dq, dk, dv); });
 }
 
 template <class T>

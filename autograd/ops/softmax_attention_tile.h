@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "autograd/gemm.h"
+#include "autograd/gemm_bf16.h"
 #include "autograd/math.h"
 #include "autograd/ops/softmax_attention.h"
 #include "autograd/scratch.h"
@@ -32,7 +33,7 @@ struct Head {
 template <class T, class F>
 void for_operand_type(const F& f) {
   if constexpr (std::is_same_v<T, float>) {
-    if (product_precision() == Precision::bf16) return f(BFloat16{});
+    if (product_precision() == Precision::bf16 && multiplies_bf16()) return f(BFloat16{});
   }
   f(T{});
 }

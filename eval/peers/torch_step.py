@@ -1,7 +1,8 @@
 """The work of `tapestry bench` in PyTorch: a GPT-2 shaped model, forward to the loss or a whole training step.
 
-Reads one JSON object from standard input (mode, precision, threads, n_layer, n_head, n_embd, n_inner, vocab_size, seq_len,
-batch_size, warmup, repeats, learning_rate) and writes one to standard output: torch, seconds (median), fastest.
+Reads one JSON object from standard input (mode, device, precision, threads, n_layer, n_head, n_embd, n_inner, vocab_size,
+seq_len, batch_size, warmup, repeats, learning_rate; compile, if the model is to be compiled) and writes one to standard
+output: torch, seconds (median), fastest.
 """
 import contextlib
 import json
@@ -71,16 +72,21 @@ class Model(nn.Module):
 
 def main():
     shape = json.load(sys.stdin)
+    device = shape["device"]
+    on_cuda = device == "cuda"
     torch.set_num_threads(shape["threads"])
     torch.manual_seed(0)
-    model = Model(shape)
+    torch.backends.cuda.matmul.allow_tf32 = shape["precision"] != "float32"
+    model = Model(shape).to(device)
     size = (shape["batch_size"], shape["seq_len"])
-    tokens, targets = (torch.randint(shape["vocab_size"], size) for _ in range(2))
-    optimizer = torch.optim.AdamW(model.parameters(), lr=shape["learning_rate"])
+    tokens, targets = (torch.randint(shape["vocab_size"], size, device=device) for _ in range(2))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=shape["learning_rate"], **({"fused": True} if on_cuda else {}))
+    if shape.get("compile"):
+        model = torch.compile(model)
 
     def precision():
         if shape["precision"] == "bf16":
-            return torch.autocast("cpu", dtype=torch.bfloat16)
+            return torch.autocast(device, dtype=torch.bfloat16)
         return contextlib.nullcontext()
 
     def forward():
@@ -100,6 +106,8 @@ def main():
     for i in range(shape["warmup"] + shape["repeats"]):
         start = time.perf_counter()
         run()
+        if on_cuda:
+            torch.cuda.synchronize()
         if i >= shape["warmup"]:
             seconds.append(time.perf_counter() - start)
     json.dump({"torch": torch.__version__, "seconds": statistics.median(seconds), "fastest": min(seconds)}, sys.stdout)

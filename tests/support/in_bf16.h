@@ -6,11 +6,20 @@
 
 namespace tapestry::test {
 
-/// Products are in bfloat16 while one is alive.
-class InBf16 {
+/// Products are in that precision while one is alive.
+class InPrecision {
  public:
-  InBf16() { set_product_precision(Precision::bf16); }
-  ~InBf16() { set_product_precision(Precision::float32); }
+  explicit InPrecision(Precision precision, Device device = Device::cpu()) {
+    set_product_precision(precision, device);
+  }
+  ~InPrecision() { set_product_precision(Precision::float32); }
+  InPrecision(const InPrecision&) = delete;
+  InPrecision& operator=(const InPrecision&) = delete;
+};
+
+class InBf16 : public InPrecision {
+ public:
+  InBf16() : InPrecision(Precision::bf16) {}
 };
 
 }  // namespace tapestry::test
