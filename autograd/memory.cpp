@@ -12,26 +12,11 @@ namespace tapestry {
 
 void copy_bytes(Device to_device, void* to, Device from_device, const void* from, int64_t bytes) {
   if (bytes == 0) return;
-  if (!to_device.is_cuda() && !from_device.is_cuda()) {
-    std::memcpy(to, from, bytes);
-    return;
-  }
-#ifdef TAPESTRY_CUDA
-  if (!from_device.is_cuda()) return cuda::copy_to_device(to, from, bytes);
-  if (!to_device.is_cuda()) return cuda::copy_from_device(to, from, bytes);
-  cuda::copy_on_device(to, from, bytes);
-#else
-  fail_without_cuda();
-#endif
+  const Device device = to_device.is_cuda() ? to_device : from_device;
+  LAUNCH(device, copy_bytes(to, to_device.is_cuda(), from, from_device.is_cuda(), bytes));
 }
 
-void synchronize(Device device) {
-#ifdef TAPESTRY_CUDA
-  if (device.is_cuda()) cuda::synchronize();
-#else
-  static_cast<void>(device);
-#endif
-}
+void synchronize(Device device) { LAUNCH(device, synchronize()); }
 
 namespace cpu {
 namespace {
@@ -49,6 +34,8 @@ void system_allocate(int64_t bytes, void** memory) {
 }
 
 void system_release(void* memory) { std::free(memory); }
+
+void copy_bytes(void* to, bool, const void* from, bool, int64_t bytes) { std::memcpy(to, from, bytes); }
 
 void set_bytes(void* memory, int value, int64_t bytes) { std::memset(memory, value, bytes); }
 

@@ -74,6 +74,12 @@ void copy_on_device(void* to, const void* from, int64_t bytes) {
              "copy on the device");
 }
 
+void copy_bytes(void* to, bool to_device, const void* from, bool from_device, int64_t bytes) {
+  if (!from_device) return copy_to_device(to, from, bytes);
+  if (!to_device) return copy_from_device(to, from, bytes);
+  copy_on_device(to, from, bytes);
+}
+
 template <class T>
 void fill(T* x, T value, int64_t n) {
   for_each_index("fill", n, [=] __device__(int64_t i) { x[i] = value; });

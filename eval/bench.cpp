@@ -53,8 +53,7 @@ class Subject {
       saved = tape.saved_bytes();
       tape.backward(loss);
     }
-    const GradientNorm norm = clip_gradient_norm(optimizer_->parameters(), grad_clip_);
-    optimizer_->step(learning_rate_, norm.scale);
+    optimizer_->step(learning_rate_, Clipping(optimizer_->parameters(), grad_clip_).scale());
     optimizer_->zero_grad();
     synchronize(model_.context().device);
     return saved;

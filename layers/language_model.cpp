@@ -55,7 +55,7 @@ Tensor LanguageModel::positions_from(int64_t first, int64_t count) const {
 
 Tensor LanguageModel::embed(const Tensor& tokens) const {
   require(tokens.rank() == 2, "a language model takes tokens [B, T], got ", tokens.shape());
-  const Tensor x = embedding_(tokens.to(context().device)), p = positions_from(0, tokens.dim(1));
+  const Tensor x = embedding_(tokens), p = positions_from(0, tokens.dim(1));
   return dropout(p.defined() ? add(x, p) : x, options_.dropout);
 }
 
@@ -83,11 +83,11 @@ std::vector<Tensor> LanguageModel::hidden_states(const Tensor& tokens) const {
 }
 
 Tensor LanguageModel::loss(const Tensor& tokens, const Tensor& targets) const {
-  return linear_cross_entropy(final_hidden(tokens), output_weight(), targets.to(context().device));
+  return linear_cross_entropy(final_hidden(tokens), output_weight(), targets);
 }
 
 Tensor LanguageModel::token_nll(const Tensor& tokens, const Tensor& targets) const {
-  return tapestry::token_nll(final_hidden(tokens), output_weight(), targets.to(context().device));
+  return tapestry::token_nll(final_hidden(tokens), output_weight(), targets);
 }
 
 Tensor LanguageModel::logits(const Tensor& tokens) const { return logits_of(final_hidden(tokens)); }
@@ -108,7 +108,7 @@ DecodingState LanguageModel::begin_decoding() const {
 Tensor LanguageModel::extend(const Tensor& tokens, DecodingStates states) const {
   const int64_t batch = tokens.dim(0), count = tokens.dim(1);
   require(static_cast<int64_t>(states.size()) == batch, batch, " texts but ", states.size(), " states");
-  Tensor x = embedding_(tokens.to(context().device));
+  Tensor x = embedding_(tokens);
   for (int64_t b = 0; b < batch; ++b) {
     const Tensor p = positions_from(states[b]->position(), count);
     if (!p.defined()) break;

@@ -23,7 +23,7 @@ class AdamW : public Optimizer {
   AdamW(std::vector<NamedParameter> parameters, AdamWOptions options);
 
  private:
-  void update(const std::vector<size_t>& which, double learning_rate, double gradient_scale) override;
+  void update(const std::vector<size_t>& which, double learning_rate, const Tensor& gradient_scale) override;
 
   AdamWOptions options_;
   std::vector<Tensor> m_, v_;
@@ -32,10 +32,8 @@ class AdamW : public Optimizer {
 /// The update of one element, with all that is the same for the elements of a parameter worked out.
 template <class T>
 struct AdamWElement {
-  AdamWElement(const AdamWOptions& options, double weight_decay, double learning_rate, double gradient_scale,
-               int64_t step)
-      : scale(gradient_scale),
-        keep(1 - learning_rate * weight_decay),
+  AdamWElement(const AdamWOptions& options, double weight_decay, double learning_rate, int64_t step)
+      : keep(1 - learning_rate * weight_decay),
         beta1(options.beta1),
         rest1(1 - options.beta1),
         beta2(options.beta2),
@@ -46,8 +44,7 @@ struct AdamWElement {
 
   /// Loads everything before it stores anything: big tensors start at equal addresses modulo 4 KiB, where a
   /// load behind a store to the other tensor's same offset waits for it (2.5 times slower).
-  TAPESTRY_HD void operator()(T& p, T gradient, T& m, T& v) const {
-    const T g = gradient * scale;
+  TAPESTRY_HD void operator()(T& p, T g, T& m, T& v) const {
     const T mean = beta1 * m + rest1 * g;
     const T square = beta2 * v + rest2 * g * g;
     const T value = keep * p - rate * mean / (std::sqrt(square) * correction2 + eps);
@@ -56,7 +53,7 @@ struct AdamWElement {
     v = square;
   }
 
-  T scale, keep, beta1, rest1, beta2, rest2, rate, correction2, eps;
+  T keep, beta1, rest1, beta2, rest2, rate, correction2, eps;
 };
 
 /// One parameter: p, g, m, v [n].
@@ -70,15 +67,15 @@ struct AdamWBlock {
   int64_t n;
 };
 
-/// One pass that reads p, g, m, v and writes p, m, v; the blocks lie on the host, what they point to on the
-/// device.
+/// One pass that reads p, g, m, v and writes p, m, v; the blocks lie on the host, what they point to and the
+/// scale of the gradients on the device. A scale that is not finite changes nothing.
 namespace cpu {
 template <class T>
-void adamw_update(const AdamWBlock<T>* blocks, size_t count);
+void adamw_update(const AdamWBlock<T>* blocks, size_t count, const double* gradient_scale);
 }
 namespace cuda {
 template <class T>
-void adamw_update(const AdamWBlock<T>* blocks, size_t count);
+void adamw_update(const AdamWBlock<T>* blocks, size_t count, const double* gradient_scale);
 }
 
 }  // namespace tapestry

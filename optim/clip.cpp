@@ -2,47 +2,74 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "optim/pieces.h"
 
 namespace tapestry {
 namespace {
 
-/// Sum of the squares of each gradient, all of which have one dtype and device.
-std::vector<double> squares_of(const std::vector<Tensor>& gradients) {
-  std::vector<double> sums(gradients.size());
-  if (gradients.empty()) return sums;
-  for_float(gradients.front().dtype(), [&]<class T>(T) {
+std::vector<NamedParameter> with_gradients(const std::vector<NamedParameter>& parameters) {
+  std::vector<NamedParameter> some;
+  for (const NamedParameter& named : parameters) {
+    if (named.parameter.has_gradient()) some.push_back(named);
+  }
+  return some;
+}
+
+/// [parameters], float64, beside their gradients.
+Tensor squares_of(const std::vector<NamedParameter>& parameters) {
+  if (parameters.empty()) return Tensor::zeros({0}, DType::float64);
+  const Tensor& first = parameters.front().parameter.gradient();
+  Tensor sums = Tensor::empty({static_cast<int64_t>(parameters.size())}, DType::float64, first.device());
+  for_float(first.dtype(), [&]<class T>(T) {
     std::vector<GradientBlock<T>> blocks;
-    for (const Tensor& gradient : gradients) blocks.push_back({gradient.data<T>(), gradient.size()});
-    LAUNCH(gradients.front().device(), sums_of_squares<T>(blocks.data(), blocks.size(), sums.data()));
+    for (const auto& [name, parameter] : parameters)
+      blocks.push_back({parameter.gradient().template data<T>(), parameter.gradient().size()});
+    LAUNCH(first.device(), sums_of_squares<T>(blocks.data(), blocks.size(), sums.mutable_data<double>()));
   });
   return sums;
 }
 
+Tensor scale_of(const Tensor& squares, double max_norm, double gradient_scale,
+                const std::vector<Tensor>& conditions) {
+  Tensor scale = Tensor::empty({}, DType::float64, squares.device());
+  double* value = scale.mutable_data<double>();
+  LAUNCH(squares.device(),
+         clip_scale(squares.data<double>(), squares.size(), max_norm, gradient_scale, value));
+  for (const Tensor& condition : conditions) {
+    const Tensor here = condition.to(squares.device());
+    for_float(here.dtype(),
+              [&]<class T>(T) { LAUNCH(here.device(), require_finite<T>(here.data<T>(), value)); });
+  }
+  return scale;
+}
+
 }  // namespace
+
+Clipping::Clipping(const std::vector<NamedParameter>& parameters, double max_norm, double gradient_scale,
+                   const std::vector<Tensor>& conditions)
+    : max_norm_(max_norm), gradient_scale_(gradient_scale) {
+  const std::vector<NamedParameter> some = with_gradients(parameters);
+  for (const NamedParameter& named : some) names_.push_back(named.name);
+  const Tensor squares = squares_of(some);
+  squares_.emplace(squares);
+  scale_ = scale_of(squares, max_norm, gradient_scale, conditions);
+}
+
+GradientNorm Clipping::read() const {
+  const std::vector<double> squares = squares_->values();
+  const ClippedScale found(squares.data(), static_cast<int64_t>(squares.size()), max_norm_, gradient_scale_);
+  GradientNorm result{found.norm, found.scale, {}};
+  const auto bad =
+      std::find_if_not(squares.begin(), squares.end(), [](double s) { return std::isfinite(s); });
+  if (bad != squares.end()) result.nonfinite = names_[bad - squares.begin()];
+  return result;
+}
 
 GradientNorm clip_gradient_norm(const std::vector<NamedParameter>& parameters, double max_norm,
                                 double gradient_scale) {
-  std::vector<Tensor> gradients;
-  std::vector<std::string> names;
-  for (const auto& [name, parameter] : parameters) {
-    if (!parameter.has_gradient()) continue;
-    gradients.push_back(parameter.gradient());
-    names.push_back(name);
-  }
-  const std::vector<double> squares = squares_of(gradients);
-  double total = 0;
-  for (const double square : squares) total += square;
-
-  GradientNorm result;
-  result.norm = std::sqrt(total) * std::abs(gradient_scale);
-  const double factor = max_norm > 0 ? std::min(1.0, max_norm / (result.norm + 1e-6)) : 1;
-  result.scale = gradient_scale * factor;
-  const auto bad =
-      std::find_if_not(squares.begin(), squares.end(), [](double s) { return std::isfinite(s); });
-  if (bad != squares.end()) result.nonfinite = names[bad - squares.begin()];
-  return result;
+  return Clipping(parameters, max_norm, gradient_scale).read();
 }
 
 namespace cpu {
@@ -75,6 +102,15 @@ void sums_of_squares(const GradientBlock<T>* blocks, size_t count, double* sums)
   });
   std::fill_n(sums, count, 0.0);
   for (size_t i = 0; i < pieces.size(); ++i) sums[pieces[i].block] += partial[i];
+}
+
+void clip_scale(const double* squares, int64_t count, double max_norm, double gradient_scale, double* scale) {
+  *scale = ClippedScale(squares, count, max_norm, gradient_scale).scale;
+}
+
+template <class T>
+void require_finite(const T* condition, double* scale) {
+  if (!std::isfinite(*condition)) *scale = std::numeric_limits<double>::quiet_NaN();
 }
 
 }  // namespace cpu

@@ -3,6 +3,11 @@
 namespace tapestry {
 
 void Optimizer::step(double learning_rate, double gradient_scale) {
+  const Device device = parameters_.empty() ? Device::cpu() : parameters_[0].parameter.value().device();
+  step(learning_rate, Tensor::full({}, gradient_scale, DType::float64, device));
+}
+
+void Optimizer::step(double learning_rate, const Tensor& gradient_scale) {
   ++steps_;
   std::vector<size_t> which;
   for (size_t i = 0; i < parameters_.size(); ++i) {

@@ -23,6 +23,8 @@ class Optimizer {
   /// the step and the clipping, so that neither passes over the gradients itself. A parameter without a
   /// gradient stays as it is, and so does its state.
   void step(double learning_rate, double gradient_scale = 1);
+  /// The same with a float64 scalar beside the parameters. Where it is not finite, no number changes.
+  void step(double learning_rate, const Tensor& gradient_scale);
   /// Clears the gradients of all parameters.
   void zero_grad() const;
 
@@ -45,7 +47,8 @@ class Optimizer {
   std::vector<Tensor> add_state(const std::string& kind);
   /// Updates the parameters with these indices, which have gradients and share dtype and device; `steps()`
   /// counts this update.
-  virtual void update(const std::vector<size_t>& which, double learning_rate, double gradient_scale) = 0;
+  virtual void update(const std::vector<size_t>& which, double learning_rate,
+                      const Tensor& gradient_scale) = 0;
   double rate(size_t i) const { return rates_[i]; }
 
  private:

@@ -22,7 +22,7 @@ class Sgd : public Optimizer {
   Sgd(std::vector<NamedParameter> parameters, SgdOptions options);
 
  private:
-  void update(const std::vector<size_t>& which, double learning_rate, double gradient_scale) override;
+  void update(const std::vector<size_t>& which, double learning_rate, const Tensor& gradient_scale) override;
 
   SgdOptions options_;
   std::vector<Tensor> momentum_;  // empty without momentum
@@ -31,10 +31,8 @@ class Sgd : public Optimizer {
 /// The update of one element, with and without a momentum buffer.
 template <class T>
 struct SgdElement {
-  SgdElement(const SgdOptions& options, double weight_decay, double learning_rate, double gradient_scale,
-             int64_t step)
-      : scale(gradient_scale),
-        decay(weight_decay),
+  SgdElement(const SgdOptions& options, double weight_decay, double learning_rate, int64_t step)
+      : decay(weight_decay),
         momentum(step == 1 ? 0 : options.momentum),
         share(step == 1 ? 1 : 1 - options.dampening),
         // p -= learning_rate * (of_gradient * g + of_buffer * buffer)
@@ -42,16 +40,16 @@ struct SgdElement {
         of_buffer(options.nesterov ? options.momentum : 1),
         rate(learning_rate) {}
 
-  TAPESTRY_HD void operator()(T& p, T gradient) const { p -= rate * (gradient * scale + decay * p); }
+  TAPESTRY_HD void operator()(T& p, T gradient) const { p -= rate * (gradient + decay * p); }
   /// Loads before it stores, as AdamWElement does.
   TAPESTRY_HD void operator()(T& p, T gradient, T& buffer) const {
-    const T g = gradient * scale + decay * p;
+    const T g = gradient + decay * p;
     const T velocity = momentum * buffer + share * g;
     p -= rate * (of_gradient * g + of_buffer * velocity);
     buffer = velocity;
   }
 
-  T scale, decay, momentum, share, of_gradient, of_buffer, rate;
+  T decay, momentum, share, of_gradient, of_buffer, rate;
 };
 
 /// One parameter: p, g, buffer [n]; buffer is nullptr without momentum.
@@ -64,14 +62,15 @@ struct SgdBlock {
   int64_t n;
 };
 
-/// The blocks lie on the host, what they point to on the device.
+/// The blocks lie on the host, what they point to and the scale of the gradients on the device. A scale that
+/// is not finite changes nothing.
 namespace cpu {
 template <class T>
-void sgd_update(const SgdBlock<T>* blocks, size_t count);
+void sgd_update(const SgdBlock<T>* blocks, size_t count, const double* gradient_scale);
 }
 namespace cuda {
 template <class T>
-void sgd_update(const SgdBlock<T>* blocks, size_t count);
+void sgd_update(const SgdBlock<T>* blocks, size_t count, const double* gradient_scale);
 }
 
 }  // namespace tapestry

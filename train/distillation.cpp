@@ -43,8 +43,9 @@ StepLoss distilled_loss(const LanguageModel& student, const LanguageModel& teach
   const DistilledLoss found =
       linear_distillation(ours, student.output_weight(), theirs, teacher.output_weight(),
                           targets.to(student.context().device), options);
-  if (!matched) return {found.loss, found.nll};
-  return {add(found.loss, scale(missed(outputs, aims), match_attention)), found.nll};
+  const Tensor nll = Tensor::full({}, found.nll, DType::float64);
+  if (!matched) return {found.loss, nll};
+  return {add(found.loss, scale(missed(outputs, aims), match_attention)), nll};
 }
 
 Teacher::Teacher(const RunSetup& setup, const TrainingData& data, Device device) : options_(setup.train) {
@@ -79,7 +80,7 @@ Objective make_objective(const LanguageModel& model, const Teacher* teacher) {
   return [&model, teacher](const Tensor& tokens, const Tensor& targets) {
     if (teacher != nullptr) return teacher->loss(model, tokens, targets);
     const Tensor loss = model.loss(tokens, targets);
-    return StepLoss{loss, loss.item()};
+    return StepLoss{loss, loss.detach()};
   };
 }
 

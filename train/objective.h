@@ -8,8 +8,8 @@ namespace tapestry {
 
 /// What a step of training makes of one micro-batch.
 struct StepLoss {
-  Tensor loss;     // what backward starts from, a scalar
-  double nll = 0;  // mean negative log-likelihood of the targets, whatever else the loss holds
+  Tensor loss;  // what backward starts from, a scalar
+  Tensor nll;   // mean negative log-likelihood of the targets, a scalar, whatever else the loss holds
 };
 /// From tokens and targets, [B, T] int32.
 using Objective = std::function<StepLoss(const Tensor& tokens, const Tensor& targets)>;

@@ -10,7 +10,6 @@
 #include "base/signals.h"
 #include "base/units.h"
 #include "data/atomic_file.h"
-#include "optim/clip.h"
 
 namespace tapestry {
 namespace {
@@ -64,22 +63,47 @@ Exit Trainer::run() {
     step();
     after_step(log);
   }
+  settle();
   save_as(parts_.folder.last());
   return finished() && !state_.unfinished ? Exit::done : Exit::stopped;
 }
 
 void Trainer::step() {
   saved_.clear();
-  const TokenMean loss = accumulate_gradients();
-  const GradientNorm norm = clip_gradient_norm(parts_.optimizer.parameters(), grad_clip_);
-  if (!std::isfinite(loss.sum()) || !norm.nonfinite.empty()) stop_nonfinite(loss.mean(), norm.nonfinite);
-  parts_.optimizer.step(parts_.schedule.learning_rate(state_.step), norm.scale);
+  std::vector<PartLoss> losses = accumulate_gradients();
+  std::vector<Tensor> finite;
+  for (const PartLoss& loss : losses) finite.push_back(loss.nll.tensor());
+  if (running_) finite.push_back(running_->clipping.scale());  // whatever follows a bad step changes nothing
+  StepResult result{state_.step, state_.tokens, parts_.optimizer.steps(), std::move(losses),
+                    Clipping(parts_.optimizer.parameters(), grad_clip_, 1, finite)};
+  parts_.optimizer.step(parts_.schedule.learning_rate(state_.step), result.clipping.scale());
   parts_.optimizer.zero_grad();
   state_.step += 1;
   state_.tokens += step_tokens();
+  state_.unfinished = true;
+  settle();
+  running_ = std::move(result);
+  if (!parts_.model.context().device.is_cuda()) settle();
+}
+
+void Trainer::settle() {
+  if (running_) take_in(*std::exchange(running_, {}));
+}
+
+void Trainer::take_in(const StepResult& result) {
+  TokenMean loss;
+  for (const PartLoss& part : result.losses)
+    loss.add(part.nll.values().front() * static_cast<double>(part.scored), part.scored);
+  const GradientNorm norm = result.clipping.read();
+  if (!std::isfinite(loss.sum()) || !norm.nonfinite.empty()) {
+    state_.step = result.step;
+    state_.tokens = result.tokens;
+    state_.unfinished = false;
+    parts_.optimizer.set_steps(result.updates);
+    stop_nonfinite(loss.mean(), norm.nonfinite);
+  }
   state_.since_log.add(loss.sum(), loss.tokens());
   state_.grad_norm = norm.norm;
-  state_.unfinished = true;
 }
 
 std::vector<Batch> Trainer::step_batches() const {
@@ -89,21 +113,21 @@ std::vector<Batch> Trainer::step_batches() const {
   return batches;
 }
 
-TokenMean Trainer::accumulate_gradients() {
+std::vector<Trainer::PartLoss> Trainer::accumulate_gradients() {
   const std::vector<Batch> batches = step_batches();
   int64_t scored = 0;
   for (const Batch& batch : batches) scored += batch.scored();
-  TokenMean mean;
+  std::vector<PartLoss> losses;
   for (size_t micro = 0; micro < batches.size(); ++micro) {
     const Batch& batch = batches[micro];
     const Shape shape{batch.batch_size, batch.seq_len};
     Tape tape(combine_keys(combine_keys(seed_, state_.step), micro));
     const StepLoss found =
         parts_.objective(Tensor::from(batch.tokens, shape), Tensor::from(batch.targets, shape));
+    losses.push_back({Readback(found.nll), batch.scored()});
     tape.backward(found.loss, static_cast<double>(batch.scored()) / static_cast<double>(scored));
-    mean.add(found.nll * static_cast<double>(batch.scored()), batch.scored());
   }
-  return mean;
+  return losses;
 }
 
 void Trainer::stop_nonfinite(double loss, const std::string& parameter) {
@@ -117,13 +141,15 @@ void Trainer::stop_nonfinite(double loss, const std::string& parameter) {
 void Trainer::after_step(RunLog& log) {
   saved_.clear();
   const bool validated = state_.step == 0 || due(options_.eval_every) || finished();
+  const bool saves = state_.step > 0 && due(options_.checkpoint_every);
+  if (validated || saves || due(options_.log_every)) settle();
   const double valid_loss = validated ? validate() : LogRow::unknown;
   // Cut short by a signal: the resumed run begins with what is missing here.
   if (validated && std::isnan(valid_loss) && stop_requested()) return;
   if (validated || due(options_.log_every)) log_step(valid_loss, log);
   state_.unfinished = false;
   if (valid_loss < state_.best_loss) keep_best(valid_loss);
-  if (state_.step > 0 && due(options_.checkpoint_every)) save_numbered();
+  if (saves) save_numbered();
 }
 
 void Trainer::log_step(double valid_loss, RunLog& log) {

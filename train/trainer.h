@@ -1,9 +1,11 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 
 #include "data/batch_source.h"
 #include "layers/language_model.h"
+#include "optim/clip.h"
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
 #include "optim/token_mean.h"
@@ -40,15 +42,31 @@ class Trainer {
   /// resume. A number that is not finite is Error(nonfinite), with the state before that step in last.h5.
   Exit run();
 
-  /// One optimizer step. Throws before the update when the loss or a gradient is not finite.
+  /// One optimizer step. An update with a loss or a gradient that is not finite changes nothing, and throws:
+  /// on the CPU here, on a device that the host does not wait for with the next step or with `settle`.
   void step();
+  /// Takes in what the last step found, when the device has it.
+  void settle();
 
   const TrainingState& state() const { return state_; }
 
  private:
-  /// Gradients of the mean over all scored targets of the step, and that mean.
-  TokenMean accumulate_gradients();
+  /// The loss of a micro-batch.
+  struct PartLoss {
+    Readback nll;
+    int64_t scored;
+  };
+  /// What a step found, while the device may still be at it.
+  struct StepResult {
+    int64_t step, tokens, updates;  // before it
+    std::vector<PartLoss> losses;
+    Clipping clipping;
+  };
+  /// Gradients of the mean over all scored targets of the step, and the losses of its parts.
+  std::vector<PartLoss> accumulate_gradients();
   std::vector<Batch> step_batches() const;
+  /// Takes in a step's figures, or stops the run in the state before it.
+  void take_in(const StepResult& result);
   [[noreturn]] void stop_nonfinite(double loss, const std::string& parameter);
   void after_step(RunLog& log);
   void log_step(double valid_loss, RunLog& log);
@@ -66,9 +84,10 @@ class Trainer {
   double grad_clip_;
   uint64_t seed_;
   TrainingState state_;
-  std::filesystem::path saved_;  // a checkpoint of exactly this state, if there is one
-  double started_;               // seconds on the steady clock when this process began to train
-  double seconds_before_;        // spent by earlier starts of the run
+  std::optional<StepResult> running_;  // the last step, until it is settled
+  std::filesystem::path saved_;        // a checkpoint of exactly this state, if there is one
+  double started_;                     // seconds on the steady clock when this process began to train
+  double seconds_before_;              // spent by earlier starts of the run
   double logged_at_;  // seconds of the run, less later validations, and tokens at the last logged step
   int64_t tokens_at_log_;
 };

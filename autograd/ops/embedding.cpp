@@ -20,12 +20,13 @@ Tensor embedding(const Tensor& tokens, const Tensor& weight) {
   require(weight.rank() == 2, "embedding: the table must be [V, C], got ", weight.shape());
   const int64_t count = tokens.size(), vocab = weight.dim(0), c = weight.dim(1);
   check_tokens("embedding", tokens, vocab);
+  const Tensor there = tokens.to(weight.device());
   Tensor y = Tensor::empty(tokens.shape().append(c), weight.dtype(), weight.device());
   for_float(weight.dtype(), [&]<class T>(T) {
     LAUNCH(weight.device(),
-           embedding_forward<T>(tokens.data<int32_t>(), weight.data<T>(), y.mutable_data<T>(), count, c));
+           embedding_forward<T>(there.data<int32_t>(), weight.data<T>(), y.mutable_data<T>(), count, c));
   });
-  record("embedding", {weight}, y, {tokens}, [count, vocab, c](BackwardStep& step) {
+  record("embedding", {weight}, y, {there}, [count, vocab, c](BackwardStep& step) {
     const Tensor &tokens = step.saved(0), &dy = step.gradient();
     Destination dw = step.into(0);
     for_float(dy.dtype(), [&]<class T>(T) {

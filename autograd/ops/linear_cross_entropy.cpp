@@ -46,14 +46,6 @@ Tensor cross_entropy(const Tensor& x, const Tensor& weight, const Tensor& target
   return nll;
 }
 
-void scale_in_place(Tensor& x, double factor) {
-  if (factor == 1) return;
-  for_float(x.dtype(), [&]<class T>(T) {
-    T* data = x.mutable_data<T>();
-    LAUNCH(x.device(), scale<T>(data, factor, data, x.size(), false));
-  });
-}
-
 void logits_backward(BackwardStep& step) {
   const Tensor &x = step.saved(0), &w = step.saved(1), &dy = step.gradient();
   const int64_t rows = x.shape().rows(), v = w.dim(0), c = w.dim(1);
@@ -74,11 +66,13 @@ void logits_backward(BackwardStep& step) {
 }  // namespace
 
 void hand_over_scaled(BackwardStep& step) {
-  const double factor = step.gradient().item();
+  const Tensor& factor = step.gradient();
   for (size_t i = 0; i < 2; ++i) {
     if (!step.needs(i)) continue;
     Tensor gradient = step.saved(i);
-    scale_in_place(gradient, factor);
+    for_float(gradient.dtype(), [&]<class T>(T) {
+      LAUNCH(gradient.device(), scale_by<T>(factor.data<T>(), gradient.mutable_data<T>(), gradient.size()));
+    });
     step.add(i, gradient);
   }
 }
@@ -90,9 +84,11 @@ Tensor linear_cross_entropy(const Tensor& x, const Tensor& weight, const Tensor&
         " targets is counted, all are negative");
   Tensor dx = Tape::needs_gradient(x) ? Tensor::empty_like(x) : Tensor();
   Tensor dw = Tape::needs_gradient(weight) ? Tensor::empty_like(weight) : Tensor();
-  const std::vector<double> nll = cross_entropy(x, weight, targets, dx, dw, 1.0 / counted).values<double>();
-  Tensor loss =
-      Tensor::full({}, std::accumulate(nll.begin(), nll.end(), 0.0) / counted, x.dtype(), x.device());
+  const Tensor nll = cross_entropy(x, weight, targets.to(x.device()), dx, dw, 1.0 / counted);
+  Tensor loss = Tensor::empty({}, x.dtype(), x.device());
+  for_float(x.dtype(), [&]<class T>(T) {
+    LAUNCH(x.device(), mean_nll<T>(nll.data<double>(), nll.size(), counted, loss.mutable_data<T>()));
+  });
   record("linear_cross_entropy", {x, weight}, loss, {dx, dw}, hand_over_scaled);
   return loss;
 }
@@ -100,7 +96,7 @@ Tensor linear_cross_entropy(const Tensor& x, const Tensor& weight, const Tensor&
 Tensor token_nll(const Tensor& x, const Tensor& weight, const Tensor& targets) {
   check_targets("token_nll", x, weight, targets);
   Tensor none;
-  return cross_entropy(x, weight, targets, none, none, 1);
+  return cross_entropy(x, weight, targets.to(x.device()), none, none, 1);
 }
 
 Tensor output_logits(const Tensor& x, const Tensor& weight) {
@@ -137,6 +133,16 @@ double softmax_row(T* row, int32_t target, int64_t n, bool gradient, double unit
 }
 
 }  // namespace
+
+template <class T>
+void scale_by(const T* factor, T* x, int64_t n) {
+  if (*factor != 1) scale<T>(x, *factor, x, n, false);
+}
+
+template <class T>
+void mean_nll(const double* nll, int64_t n, int64_t counted, T* mean) {
+  *mean = static_cast<T>(std::accumulate(nll, nll + n, 0.0) / counted);
+}
 
 template <class T>
 void cross_entropy(const T* x, const T* w, const int32_t* targets, double* nll, T* dx, T* dw, double unit,

@@ -8,7 +8,7 @@ namespace tapestry {
 
 /// The output projection, logits = x W^T, with x [..., C] and W [V, C] (the layout of an embedding), and what
 /// is made of the logits. Targets are int32 [...]: a negative one is not counted, one of V or more is an
-/// Error(input).
+/// Error(input). Where they lie on the CPU, nothing here waits for the device of x.
 
 /// Mean of -log softmax(logits)[target] over the counted targets, a scalar, without ever holding [..., V]:
 /// the logits exist for one block of rows at a time. Where a gradient is wanted, those of x and W for a loss
@@ -34,8 +34,18 @@ int64_t logit_rows(int64_t rows, int64_t v) {
 template <class T>
 void cross_entropy(const T* x, const T* w, const int32_t* targets, double* nll, T* dx, T* dw, double unit,
                    int64_t rows, int64_t c, int64_t v);
+/// mean = the sum of nll [n] over `counted`.
+template <class T>
+void mean_nll(const double* nll, int64_t n, int64_t counted, T* mean);
+/// x [n] *= factor, a scalar
+template <class T>
+void scale_by(const T* factor, T* x, int64_t n);
 }  // namespace cpu
 namespace cuda {
+template <class T>
+void mean_nll(const double* nll, int64_t n, int64_t counted, T* mean);
+template <class T>
+void scale_by(const T* factor, T* x, int64_t n);
 template <class T>
 void cross_entropy(const T* x, const T* w, const int32_t* targets, double* nll, T* dx, T* dw, double unit,
                    int64_t rows, int64_t c, int64_t v);

@@ -83,7 +83,7 @@ TEST(DistilledLoss, IsTheSumOfItsParts) {
   };
   const double nll = student->loss(tokens, targets).item();
   EXPECT_NEAR(loss(0, 0).loss.item(), nll, 1e-12);
-  EXPECT_NEAR(loss(0.3, 0.5).nll, nll, 1e-12);
+  EXPECT_NEAR(loss(0.3, 0.5).nll.item(), nll, 1e-12);
   const double kl = loss(1, 0).loss.item(), missed = loss(0, 1).loss.item() - nll;
   EXPECT_GT(kl, 0);
   EXPECT_GT(missed, 0);
