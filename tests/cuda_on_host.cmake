@@ -6,6 +6,7 @@ find_package(Boost REQUIRED COMPONENTS context)
 
 # Everything that looks at TAPESTRY_CUDA; the rest is taken from the library.
 file(GLOB_RECURSE seam_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/autograd/*.cpp ${PROJECT_SOURCE_DIR}/optim/*.cpp)
+list(APPEND seam_sources ${PROJECT_SOURCE_DIR}/layers/block.cpp ${PROJECT_SOURCE_DIR}/eval/gemm_floor.cpp)
 file(GLOB stand_ins CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/support/cuda_on_host/*.cpp)
 list(FILTER stand_ins EXCLUDE REGEX "_test\\.cpp$")
 list(FILTER seam_sources EXCLUDE REGEX "/(gemm|triangular|delta_rule_kernels|softmax_attention_backward)\\.cpp$")
@@ -19,7 +20,8 @@ target_include_directories(tapestry_cuda_on_host BEFORE PRIVATE ${CMAKE_CURRENT_
 target_link_libraries(tapestry_cuda_on_host PUBLIC tapestry Boost::context)
 
 # The same objects as in tapestry_tests, and the tests of the emulator.
-add_executable(tapestry_cuda_tests support/cuda_on_host/emulator_test.cpp support/paths.cpp cuda/gemm_test.cpp
+add_executable(tapestry_cuda_tests support/cuda_on_host/emulator_test.cpp support/cuda_on_host/waits_test.cpp
+                                   support/paths.cpp cuda/gemm_test.cpp
                                    $<TARGET_OBJECTS:tapestry_op_tests>)
 target_include_directories(tapestry_cuda_tests BEFORE PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/support/cuda_on_host)
 target_compile_options(tapestry_cuda_tests PRIVATE -Wall -Wextra -O1)

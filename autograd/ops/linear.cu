@@ -1,3 +1,4 @@
+#include "autograd/cuda/biased_product.h"
 #include "autograd/cuda/kernel.cuh"
 #include "autograd/gemm.h"
 #include "autograd/ops/linear.h"
@@ -6,8 +7,8 @@ namespace tapestry::cuda {
 
 template <class T>
 void linear_forward(const T* x, const T* w, const T* b, T* y, int64_t rows, int64_t k, int64_t n) {
-  if (b != nullptr) for_each_index("linear bias", rows * n, [=] __device__(int64_t i) { y[i] = b[i % n]; });
-  gemm<T>({.m = rows, .n = n, .k = k, .beta = b != nullptr ? 1.0 : 0.0}, x, w, y);
+  const Gemm product{.m = rows, .n = n, .k = k};
+  b != nullptr ? biased_gemm(product, x, w, b, y) : gemm(product, x, w, y);
 }
 
 template <class T>

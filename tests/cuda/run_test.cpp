@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
+#include <map>
+#include <numeric>
 
 #include "autograd/tape.h"
 #include "base/program.h"
@@ -9,6 +11,7 @@
 #include "layers/attention/attention.h"
 #include "layers/language_model.h"
 #include "tests/support/byte_token_file.h"
+#include "tests/support/in_bf16.h"
 #include "tests/support/needs_cuda.h"
 #include "tests/support/op_case.h"
 #include "tests/support/same_run.h"
@@ -33,18 +36,20 @@ struct Step {
 };
 
 /// A small model with this attention, whose weights depend on the seed only.
-std::unique_ptr<LanguageModel> small_model(Device device, const std::string& attention) {
+std::unique_ptr<LanguageModel> small_model(Device device, const std::string& attention,
+                                           const std::string& topk = "2") {
   const ModelOptions options{
       .attention = {attention}, .n_layer = 2, .n_head = 2, .n_embd = 8, .n_ctx = 40, .vocab_size = 23};
   Config config;
   for (const char* key :
        {"bsbr.chunk", "linear.chunk", "delta_net.chunk", "gau.chunk", "sliding_window.window"})
     config.set(key, "8", "test");
+  config.set("bsbr.topk", topk, "test");
   return std::make_unique<LanguageModel>(options, config, ModuleContext{.device = device, .seed = 3});
 }
 
-Step step_on(Device device, const std::string& attention) {
-  const auto owner = small_model(device, attention);
+Step step_on(Device device, const std::string& attention, const std::string& topk = "2") {
+  const auto owner = small_model(device, attention, topk);
   const LanguageModel& model = *owner;
   std::vector<int32_t> tokens(2 * 37);
   for (size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<int32_t>(i * i % 23);
@@ -68,6 +73,28 @@ TEST_P(CudaModel, HasTheLossAndGradientsOfTheCpu) {
   ASSERT_EQ(on_cuda.gradients.size(), on_cpu.gradients.size());
   for (size_t i = 0; i < on_cpu.gradients.size(); ++i)
     EXPECT_LE(difference(on_cuda.gradients[i], on_cpu.gradients[i]), 1e-4) << i;
+}
+
+double norm(const std::vector<double>& x) {
+  return std::sqrt(std::inner_product(x.begin(), x.end(), x.begin(), 0.0));
+}
+
+TEST_P(CudaModel, InLowerPrecisionIsNearFloat32) {
+  // Every token retrieves every chunk: another choice would be another function.
+  const Step exact = step_on(Device::cuda(), GetParam(), "all");
+  for (const Precision precision : {Precision::tf32, Precision::bf16}) {
+    const InPrecision in(precision, Device::cuda());
+    const Step rounded = step_on(Device::cuda(), GetParam(), "all");
+    EXPECT_NEAR(rounded.loss, exact.loss, 1e-3 * exact.loss);
+    EXPECT_NE(rounded.gradients, exact.gradients) << "nothing was rounded";
+    for (size_t i = 0; i < exact.gradients.size(); ++i) {
+      std::vector<double> off = rounded.gradients[i];
+      for (size_t j = 0; j < off.size(); ++j) off[j] -= exact.gradients[i][j];
+      EXPECT_LE(norm(off), 0.03 * norm(exact.gradients[i]) + 1e-6) << name_of(precision) << " " << i;
+    }
+    const Step again = step_on(Device::cuda(), GetParam(), "all");
+    EXPECT_EQ(again.gradients, rounded.gradients);
+  }
 }
 
 /// Logits after pieces of several lengths and single tokens.
@@ -110,41 +137,31 @@ class CudaRun : public NeedsCuda {
   int run(const std::vector<std::string>& words) {
     return dispatch(words, {train_command(), eval_command(), generate_command(), bench_command()});
   }
-  int train(const std::string& out, const std::string& device, int steps, bool resume = false) {
-    std::vector<std::string> words = {"train", "--run.device", device, "--train.out", folder_ / out};
-    for (const char* word : {"--model.attention",
-                             "bsbr,standard",
-                             "--model.n_layer",
-                             "2",
-                             "--model.n_head",
-                             "2",
-                             "--model.n_embd",
-                             "8",
-                             "--model.dropout",
-                             "0.1",
-                             "--bsbr.chunk",
-                             "4",
-                             "--data.seq_len",
-                             "12",
-                             "--train.batch_size",
-                             "2",
-                             "--train.grad_accum",
-                             "1",
-                             "--train.log_every",
-                             "1",
-                             "--train.eval_every",
-                             "2",
-                             "--train.eval_tokens",
-                             "24",
-                             "--train.checkpoint_every",
-                             "0",
-                             "--optim.learning_rate",
-                             "1e-3",
-                             "--optim.schedule",
-                             "constant"})
-      words.push_back(word);
-    words.insert(words.end(),
-                 {"--data.tokens", folder_ / "tokens.h5", "--train.max_steps", std::to_string(steps)});
+  using Options = std::map<std::string, std::string>;
+  int train(const std::string& out, const std::string& device, int steps, bool resume = false,
+            const Options& changed = {}) {
+    Options options = {{"model.attention", "bsbr,standard"},
+                       {"model.n_layer", "2"},
+                       {"model.n_head", "2"},
+                       {"model.n_embd", "8"},
+                       {"model.dropout", "0.1"},
+                       {"bsbr.chunk", "4"},
+                       {"data.seq_len", "12"},
+                       {"data.tokens", folder_ / "tokens.h5"},
+                       {"train.max_steps", std::to_string(steps)},
+                       {"train.batch_size", "2"},
+                       {"train.grad_accum", "1"},
+                       {"train.log_every", "1"},
+                       {"train.eval_every", "2"},
+                       {"train.eval_tokens", "24"},
+                       {"train.checkpoint_every", "0"},
+                       {"optim.learning_rate", "1e-3"},
+                       {"optim.schedule", "constant"},
+                       {"train.out", folder_ / out},
+                       {"run.device", device}};
+    for (const auto& [key, value] : changed) options[key] = value;
+    std::vector<std::string> words = {"train"};
+    for (const auto& [key, value] : options) words.insert(words.end(), {"--" + key, value});
     if (resume) words.push_back("--resume");
     return run(words);
   }
@@ -190,6 +207,49 @@ TEST_F(CudaRun, SplitAndResumedIsTheUndisturbedRunBitForBit) {
   ASSERT_EQ(train("split", "cuda", 2), 0);
   ASSERT_EQ(train("split", "cuda", 4, true), 0);
   EXPECT_EQ(weights("split"), weights("whole"));
+}
+
+TEST_F(CudaRun, TrainsInLowerPrecision) {
+  ASSERT_EQ(train("cpu", "cpu", 3), 0);
+  for (const char* precision : {"tf32", "bf16"}) {
+    const InPrecision back(Precision::float32);  // the run sets its own
+    ASSERT_EQ(train(precision, "cuda", 3, false, {{"run.precision", precision}}), 0);
+    const std::vector<double> found = losses(precision), exact = losses("cpu");
+    ASSERT_EQ(found.size(), exact.size());
+    for (size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], exact[i], 2e-2) << precision << i;
+    EXPECT_NE(found, exact);
+  }
+}
+
+TEST_F(CudaRun, AccumulatesAndRecomputesAsTheCpuDoes) {
+  const Options options = {{"train.grad_accum", "2"}, {"train.recompute", "block"}};
+  ASSERT_EQ(train("cpu", "cpu", 3, false, options), 0);
+  ASSERT_EQ(train("cuda", "cuda", 3, false, options), 0);
+  expect_like("cuda", "cpu");
+}
+
+TEST_F(CudaRun, TF32IsForCuda) {
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(train("run", "cpu", 1, false, {{"run.precision", "tf32"}}), 2);
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), testing::HasSubstr("run.device = cuda"));
+}
+
+/// The device is a step ahead of what the host knows; what it did after the bad step must not show.
+TEST_F(CudaRun, ANumberThatIsNotFiniteStopsInTheStateBeforeItsStep) {
+  const Options blow_up = {{"optim.learning_rate", "1e30"},
+                           {"optim.grad_clip", "0"},
+                           {"optim.warmup_steps", "0"},
+                           {"train.eval_every", "0"},
+                           {"train.log_every", "100"}};
+  ASSERT_EQ(train("one_step", "cuda", 1, false, blow_up), 0);
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(train("run", "cuda", 9, false, blow_up), 5);
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              testing::AllOf(testing::HasSubstr("step 2: the loss is"), testing::HasSubstr("gradient of")));
+  EXPECT_EQ(Checkpoint(folder_ / "run/last.h5").state().step, 1);
+  EXPECT_EQ(weights("run"), weights("one_step"));
+  EXPECT_EQ(floats(Hdf5File::open(folder_ / "run/last.h5"), "optimizer"),
+            floats(Hdf5File::open(folder_ / "one_step/last.h5"), "optimizer"));
 }
 
 TEST_F(CudaRun, CheckpointsKeepTheBitsAndEvaluateAlike) {
