@@ -42,10 +42,10 @@ class Pool {
 
   void release(void* memory, int64_t bytes) {
     std::lock_guard lock(mutex_);
-    const auto it = sizes_.find(memory);
-    if (poison_) check_guard(memory, bytes, it->second);
-    stats_.in_use -= it->second;
-    free_[it->second].push_back(memory);
+    const int64_t size = sizes_.find(memory)->second;
+    if (poison_) check_guard(memory, bytes, size);
+    stats_.in_use -= size;
+    classes_.find(size)->second.cached.push_back(memory);
   }
 
   PoolStats stats() {
@@ -66,12 +66,25 @@ class Pool {
   }
 
  private:
+  /// The blocks of one size. `cached` has room for all of them, so that release(), which destructors call,
+  /// needs no memory itself.
+  struct SizeClass {
+    std::vector<void*> cached;
+    size_t count = 0;
+  };
+
   void* take(int64_t size) {
-    if (auto& cached = free_[size]; !cached.empty()) {
-      void* memory = cached.back();
-      cached.pop_back();
-      return memory;
-    }
+    SizeClass& blocks = classes_[size];
+    if (blocks.cached.empty()) return add_block(size, blocks);
+    void* memory = blocks.cached.back();
+    blocks.cached.pop_back();
+    return memory;
+  }
+
+  void* add_block(int64_t size, SizeClass& blocks) {
+    // What may throw comes before there is a block to lose.
+    if (blocks.cached.capacity() == blocks.count) blocks.cached.reserve(2 * blocks.count + 1);
+    auto entry = sizes_.extract(sizes_.emplace(nullptr, size).first);
     void* memory = from_system(size);
     if (memory == nullptr) {
       trim_locked();
@@ -79,7 +92,9 @@ class Pool {
     }
     check(memory != nullptr, Exit::memory, "out of memory: no ", size, " bytes to be had, ", stats_.in_use,
           " bytes in use; lower the batch size or the sequence length, or use train.recompute = block");
-    sizes_[memory] = size;
+    entry.key() = memory;
+    sizes_.insert(std::move(entry));
+    ++blocks.count;
     stats_.reserved += size;
     ++stats_.system_calls;
     return memory;
@@ -92,13 +107,14 @@ class Pool {
   }
 
   void trim_locked() {
-    for (auto& [size, blocks] : free_) {
-      for (void* memory : blocks) {
+    for (auto& [size, blocks] : classes_) {
+      for (void* memory : blocks.cached) {
         sizes_.erase(memory);
         stats_.reserved -= size;
         LAUNCH(device_, system_release(memory));
       }
-      blocks.clear();
+      blocks.count -= blocks.cached.size();
+      blocks.cached.clear();
     }
   }
 
@@ -121,7 +137,7 @@ class Pool {
 
   Device device_;
   std::mutex mutex_;
-  std::map<int64_t, std::vector<void*>> free_;
+  std::map<int64_t, SizeClass> classes_;
   std::map<void*, int64_t> sizes_;
   PoolStats stats_;
   bool poison_ = false;

@@ -35,6 +35,7 @@ class Error : public std::runtime_error {
 template <class... Parts>
 std::string join(const Parts&... parts) {
   std::ostringstream text;
+  text.exceptions(std::ios::badbit);  // without memory it would come out short
   (text << ... << parts);
   return text.str();
 }

@@ -26,6 +26,15 @@ class Figure {
   Figure() = default;  // not measured: "-" for people, null in JSON
   template <class T>
   Figure(T&& value) : value_(stored(std::forward<T>(value))) {}
+  // Not by the variant's own copy constructor: in code of GCC 12, without memory for a text it jumps astray.
+  Figure(const Figure& other) {
+    std::visit([this](auto copy) { value_ = std::move(copy); }, other.value_);
+  }
+  Figure(Figure&&) = default;
+  Figure& operator=(Figure other) {
+    value_ = std::move(other.value_);
+    return *this;
+  }
 
   const Value& value() const { return value_; }
   bool is_text() const { return std::holds_alternative<std::string>(value_); }

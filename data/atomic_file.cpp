@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/folder.h"
 #include "data/input_file.h"
 
 namespace tapestry {
@@ -161,11 +162,10 @@ void AtomicFile::sync_folder() {
 
 void AtomicFile::remove_leftovers() const {
   const std::string stem = temporary_stem(fs::path(path_).filename().string());
-  std::error_code error;
-  for (fs::directory_iterator it(folder_, error), end; !error && it != end; it.increment(error)) {
-    const std::string name = it->path().filename().string();
+  std::error_code unreadable;  // nothing to tidy then
+  for (const std::string& name : names_in_folder(folder_, unreadable)) {
     if (name.starts_with(stem) && is_dead_process(std::string_view(name).substr(stem.size())))
-      calls_.unlink(it->path().c_str());
+      calls_.unlink((fs::path(folder_) / name).c_str());
   }
 }
 

@@ -9,6 +9,7 @@
 #include <set>
 #include <tuple>
 
+#include "base/folder.h"
 #include "base/signals.h"
 #include "data/input_file.h"
 #include "data/piece_reader.h"
@@ -75,11 +76,11 @@ class CorpusFinder {
 
  private:
   void add_folder(const std::string& folder, const std::string& label) {
-    std::error_code error;
-    for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    std::error_code error, vanished;
+    for (const std::string& name : names_in_folder(folder, error)) {
       throw_if_stop_requested();
-      const std::string name = it->path().filename().string(), path = it->path().string();
-      const fs::file_status status = it->symlink_status(error);
+      const std::string path = (fs::path(folder) / name).string();
+      const fs::file_status status = fs::symlink_status(path, vanished);
       if (name.starts_with("."))
         skip(path, "hidden");
       else if (fs::is_directory(status))

@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/folder.h"
 
 namespace tapestry {
 namespace fs = std::filesystem;
@@ -51,14 +52,14 @@ const fs::path& make_folder(const fs::path& path) {
 
 FileLock::FileLock(const fs::path& file) : fd_(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
   check(fd_ >= 0, Exit::io, "cannot write ", file.string(), ": ", std::strerror(errno));
+  char host[256] = "";
+  ::gethostname(host, sizeof host - 1);
+  const std::string owner = join("process ", ::getpid(), " on ", host, "\n");
   if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
     ::close(fd_);
     fail(Exit::busy, file.parent_path().string(), " is in use by ", owner_of(file),
          "; choose another folder");
   }
-  char host[256] = "";
-  ::gethostname(host, sizeof host - 1);
-  const std::string owner = join("process ", ::getpid(), " on ", host, "\n");
   // The note only helps people; a full disk shows itself at the first checkpoint.
   if (::ftruncate(fd_, 0) == 0) [[maybe_unused]]
     const auto written = ::pwrite(fd_, owner.data(), owner.size(), 0);
@@ -90,9 +91,11 @@ fs::path RunFolder::step(int64_t step) const { return path_ / join(kPrefix, step
 
 std::vector<fs::path> RunFolder::numbered() const {
   std::vector<fs::path> files;
-  for (const auto& entry : fs::directory_iterator(path_)) {
-    if (step_of(entry.path())) files.push_back(entry.path());
+  std::error_code fault;
+  for (const std::string& name : names_in_folder(path_.string(), fault)) {
+    if (step_of(name)) files.push_back(path_ / name);
   }
+  check(!fault, Exit::io, "cannot read the run folder ", path_.string(), ": ", fault.message());
   std::sort(files.begin(), files.end(),
             [](const fs::path& a, const fs::path& b) { return step_of(a) < step_of(b); });
   return files;

@@ -4,7 +4,10 @@
 #include <cstdlib>
 #include <new>
 
+#include "autograd/pool.h"
 #include "base/program.h"
+#include "data/commands.h"
+#include "eval/commands.h"
 #include "tests/faults/saving.h"
 #include "tests/support/tiny_run.h"
 #include "train/commands.h"
@@ -39,7 +42,8 @@ class Memory : public testing::Test, protected TinyRun {
 
   /// Runs the words of a command line in this process, with the n-th allocation failing.
   int status_with_failure(const std::vector<std::string>& words, int64_t n, bool later_too) {
-    static const std::vector<Command> commands = {verify_command()};
+    static const std::vector<Command> commands = {verify_command(), inspect_command(), prepare_command(),
+                                                  generate_command()};
     testing::internal::CaptureStdout();
     testing::internal::CaptureStderr();
     fired = false;
@@ -79,6 +83,46 @@ class Memory : public testing::Test, protected TinyRun {
 
 TEST_F(Memory, VerifySurvivesEachFailedAllocation) {
   sweep({"verify", file("run", "last.h5"), folder_ / "tokens.h5"});
+}
+
+TEST_F(Memory, InspectSurvivesEachFailedAllocation) {
+  sweep({"inspect", file("run", "last.h5")});
+  sweep({"inspect", folder_ / "tokens.h5"});
+}
+
+TEST_F(Memory, PrepareSurvivesEachFailedAllocation) {
+  write_text(folder_ / "text", "a few words to make tokens of, and a few more words");
+  sweep({"prepare", "--input", folder_ / "text", "--output", folder_ / "out.h5", "--tokenizer", "bpe:260"});
+}
+
+TEST_F(Memory, GenerateSurvivesEachFailedAllocation) {
+  sweep({"generate", "--checkpoint", file("run", "last.h5"), "--prompt", "the cat", "--length", "5"});
+}
+
+TEST(Pool, TakesABlockBackWithoutMemory) {
+  constexpr int64_t bytes = 12'345, blocks = 100;
+  std::vector<void*> memory;
+  for (int64_t i = 0; i < blocks; ++i) memory.push_back(pool_allocate(Device::cpu(), bytes));
+  allocations_left = 0;
+  for (void* block : memory) EXPECT_NO_THROW(pool_release(Device::cpu(), block, bytes));
+  allocations_left = -1;
+}
+
+TEST(Join, NeverComesOutShort) {
+  const std::string expected = std::string(100, 'a') + "3";
+  std::string text;
+  int failures = 0;
+  for (int64_t n = 0; text.empty(); ++n) {
+    allocations_left = n;
+    try {
+      text = join(std::string_view(expected).substr(0, 100), 3);
+    } catch (const std::bad_alloc&) {
+      ++failures;
+    }
+    allocations_left = -1;
+  }
+  EXPECT_EQ(text, expected);
+  EXPECT_GT(failures, 0);
 }
 
 TEST_F(Memory, ALimitOnAddressesIsAnErrorThatSaysWhatToDo) {
