@@ -66,8 +66,9 @@ Hdf5File Hdf5File::open(const std::string& path, Exit bad_content) {
   const Session session;
   const InputFile readable(path, bad_content);
   check(H5Fis_hdf5(path.c_str()) > 0, bad_content, "'", path, "' is not an HDF5 file");
-  Hdf5Id id = own(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access_properties(false).get()), H5Fclose);
-  ok(id.get() >= 0, bad_content, "cannot open '", path, "'");
+  const Hdf5Id access = access_properties(false);  // whose end would wipe out why the next line failed
+  Hdf5Id id = own(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.get()), H5Fclose);
+  ok(id.get() >= 0, hdf5::last_error_is_lock() ? Exit::io : bad_content, "cannot open '", path, "'");
   return {std::make_shared<Hdf5Origin>(Hdf5Origin{path, bad_content}), std::move(id)};
 }
 
@@ -155,8 +156,9 @@ void Hdf5File::create_group(const std::string& name) {
   const Session session;
   const Hdf5Id creation = own(H5Pcreate(H5P_GROUP_CREATE), H5Pclose);
   H5Pset_obj_track_times(creation.get(), false);
-  const Hdf5Id group = own(
-      H5Gcreate2(id_.get(), name.c_str(), link_properties().get(), creation.get(), H5P_DEFAULT), H5Gclose);
+  const Hdf5Id links = link_properties();
+  const Hdf5Id group =
+      own(H5Gcreate2(id_.get(), name.c_str(), links.get(), creation.get(), H5P_DEFAULT), H5Gclose);
   ok(group.get() >= 0, Exit::io, "cannot create group '", name, "' in '", path(), "'");
 }
 
@@ -164,11 +166,11 @@ Hdf5Id Hdf5File::create(const std::string& name, int64_t type, int64_t space, in
   const Hdf5Id creation = own(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
   // Times would make two files of the same content differ.
   H5Pset_obj_track_times(creation.get(), false);
+  const Hdf5Id links = link_properties();
   const hsize_t size = static_cast<hsize_t>(chunk);
   if (chunk > 0) H5Pset_chunk(creation.get(), 1, &size);
-  Hdf5Id id = own(
-      H5Dcreate2(id_.get(), name.c_str(), type, space, link_properties().get(), creation.get(), H5P_DEFAULT),
-      H5Dclose);
+  Hdf5Id id = own(H5Dcreate2(id_.get(), name.c_str(), type, space, links.get(), creation.get(), H5P_DEFAULT),
+                  H5Dclose);
   ok(id.get() >= 0, Exit::io, "cannot create dataset '", name, "' in '", path(), "'");
   return id;
 }

@@ -1,6 +1,8 @@
 #include "data/hdf5_library.h"
 
 #include <algorithm>
+#include <array>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -10,6 +12,8 @@ namespace hdf5 {
 namespace {
 
 constexpr const char* kErrno = "errno = ";
+constexpr const char* kLockAdvice =
+    "; another program holds its lock, or its file system has no locks: then set HDF5_USE_FILE_LOCKING=FALSE";
 constexpr size_t kMostTextBytes = size_t{1} << 28;
 
 std::recursive_mutex& library_mutex() {
@@ -17,10 +21,22 @@ std::recursive_mutex& library_mutex() {
   return mutex;
 }
 
-herr_t take_innermost(unsigned depth, const H5E_error2_t* error, void* text) {
-  if (depth == 0 && error->desc) *static_cast<std::string*>(text) = error->desc;
+using Message = std::array<char, 512>;
+
+// Called by libhdf5, which no exception may pass: it copies without asking for memory.
+herr_t take_innermost(unsigned depth, const H5E_error2_t* error, void* message) {
+  auto& text = *static_cast<Message*>(message);
+  if (depth == 0 && error->desc) std::snprintf(text.data(), text.size(), "%s", error->desc);
   return 0;
 }
+
+std::string innermost_message() {
+  Message text{};
+  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, take_innermost, &text);
+  return text.data();
+}
+
+bool is_about_lock(const std::string& message) { return message.find(" lock file") != std::string::npos; }
 
 }  // namespace
 
@@ -41,16 +57,18 @@ FailedCloses& failed_closes() {
 }
 
 std::string last_error() {
-  std::string text;
-  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, take_innermost, &text);
+  const std::string text = innermost_message();
   if (text.empty()) return "";
   // What the operating system said, out of a message of several lines.
-  if (const size_t at = text.find(kErrno); at != std::string::npos)
-    return std::string(": ") + std::strerror(std::atoi(text.c_str() + at + std::strlen(kErrno)));
-  const bool locked = text.find("lock") != std::string::npos;
-  return " (HDF5: " + text + ")" +
-         (locked ? "; if the file system has no locks, set HDF5_USE_FILE_LOCKING=FALSE" : "");
+  const size_t at = text.find(kErrno);
+  const bool system = at != std::string::npos;
+  const std::string reason =
+      system ? join(": ", std::strerror(std::atoi(text.c_str() + at + std::strlen(kErrno))))
+             : " (HDF5: " + text + ")";
+  return reason + (is_about_lock(text) ? kLockAdvice : "");
 }
+
+bool last_error_is_lock() { return is_about_lock(innermost_message()); }
 
 template <>
 Element element<int32_t>() {

@@ -35,6 +35,8 @@ FailedCloses& failed_closes();
 
 /// The innermost message of libhdf5's last error, to end a message of ours with.
 std::string last_error();
+/// Whether that was a file that could not be locked, which says nothing about its content.
+bool last_error_is_lock();
 
 template <class... Parts>
 void ok(bool good, Exit exit, const Parts&... parts) {

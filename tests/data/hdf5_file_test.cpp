@@ -1,6 +1,9 @@
 #include "data/hdf5_file.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <functional>
@@ -169,6 +172,16 @@ TEST(Hdf5File, RefusesWhatIsNotHdf5) {
   expect_error(Exit::checkpoint, "not a regular", [&] { Hdf5File::open(folder.path(), Exit::checkpoint); });
   expect_error(Exit::input, "image", [&] { Hdf5File::open_image(std::vector<std::byte>(100), "image"); });
   expect_error(Exit::io, "none/a.h5", [&] { Hdf5File::create(folder / "none/a.h5"); });
+}
+
+TEST(Hdf5File, AFileThatAnotherProgramHasLockedIsNotABadFile) {
+  const TemporaryFolder folder;
+  Hdf5File::create(folder / "a.h5").close();
+  const int file = open((folder / "a.h5").c_str(), O_RDWR);
+  ASSERT_EQ(flock(file, LOCK_EX), 0);
+  expect_error(Exit::io, "HDF5_USE_FILE_LOCKING", [&] { Hdf5File::open(folder / "a.h5"); });
+  close(file);
+  Hdf5File::open(folder / "a.h5");
 }
 
 TEST(Hdf5File, SameContentGivesSameBytes) {
