@@ -1,6 +1,7 @@
 #include "base/known_options.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "base/nearest.h"
 
@@ -78,8 +79,16 @@ std::vector<std::string> KnownOptions::keys_like(const std::string& section) con
 
 std::string KnownOptions::suggest_key(const std::string& key) const {
   const KeyParts given = split_key(key);
-  return did_you_mean(keys_like(given.section),
-                      [&](const std::string& known) { return key_cost(given, split_key(known)); });
+  int least = std::numeric_limits<int>::max();  // so far; what is much longer or shorter need not be compared
+  return did_you_mean(keys_like(given.section), [&](const std::string& text) {
+    const KeyParts known = split_key(text);
+    const auto lengths = std::minmax(given.name.size(), known.name.size());
+    const int at_least = 2 * static_cast<int>(lengths.second - lengths.first);
+    if (at_least > least) return at_least;
+    const int cost = key_cost(given, known);
+    least = std::min(least, cost);
+    return cost;
+  });
 }
 
 std::string KnownOptions::suggest_section(const std::string& section) const {

@@ -1,12 +1,20 @@
 #include "base/nearest.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 
 namespace tapestry {
+namespace {
+
+constexpr size_t kLongestWord = 64;
+
+}  // namespace
 
 int edit_distance(const std::string& a, const std::string& b) {
-  std::vector<std::vector<int>> d(a.size() + 1, std::vector<int>(b.size() + 1));
+  const size_t longest = std::max(a.size(), b.size());
+  if (longest > kLongestWord) return static_cast<int>(longest);
+  std::array<std::array<int, kLongestWord + 1>, kLongestWord + 1> d;
   for (size_t i = 0; i <= a.size(); ++i) d[i][0] = static_cast<int>(i);
   for (size_t j = 0; j <= b.size(); ++j) d[0][j] = static_cast<int>(j);
   for (size_t i = 1; i <= a.size(); ++i) {

@@ -4,9 +4,10 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 #include <unordered_map>
-#include <unordered_set>
+#include <utility>
 
 #include "base/error.h"
+#include "data/strict_json.h"
 #include "data/utf8.h"
 
 namespace tapestry {
@@ -43,33 +44,59 @@ std::string bytes_of_symbols(const std::string& symbols) {
   return bytes;
 }
 
-// nlohmann keeps the last of equal keys and takes any nesting, so its events are checked one by one.
-Ids parse_ids(const std::string& text, const std::string& where) {
-  using Json = nlohmann::json;
-  Ids ids;
-  std::string key;
-  const auto on_event = [&](int depth, Json::parse_event_t event, Json& value) {
-    if (event == Json::parse_event_t::object_end) return true;
-    if (event == Json::parse_event_t::object_start && depth == 0) return true;
-    check(depth == 1, Exit::input, where, ": expected one object of token: id");
-    if (event == Json::parse_event_t::key) {
-      key = value.get<std::string>();
-      check(!ids.contains(key), Exit::input, where, ": token '", key, "' is there twice");
-      return true;
-    }
-    check(event == Json::parse_event_t::value && value.is_number_unsigned() &&
-              value.get<uint64_t>() < INT32_MAX,
-          Exit::input, where, ": the id of '", key, "' is not a whole number from 0 on");
-    ids[key] = value.get<int32_t>();
-    return false;
-  };
-  try {
-    const Json whole = Json::parse(text, on_event);
-  } catch (const Json::exception& error) {
-    const std::string_view message = error.what();
-    fail(Exit::input, where, ": ", message.substr(std::min(message.find("] ") + 2, message.size())));
+/// Takes the events of the JSON parser one by one: a value that it builds keeps the last of equal keys, takes
+/// any nesting, and is slow for a whole vocabulary.
+class IdEvents : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  explicit IdEvents(const std::string& where) : where_(where) {}
+  Ids take() { return std::move(ids_); }
+
+  bool start_object(std::size_t) override {
+    if (std::exchange(inside_, true)) refuse();
+    return true;
   }
-  return ids;
+  bool key(std::string& key) override {
+    const auto [at, is_new] = ids_.try_emplace(key, 0);
+    check(is_new, Exit::input, where_, ": token '", key, "' is there twice");
+    key_ = &at->first;
+    id_ = &at->second;
+    return true;
+  }
+  bool number_unsigned(number_unsigned_t value) override {
+    if (!inside_ || value >= INT32_MAX) refuse();
+    *id_ = static_cast<int32_t>(value);
+    return true;
+  }
+  bool end_object() override { return true; }
+  bool start_array(std::size_t) override { refuse(); }
+  bool end_array() override { refuse(); }
+  bool string(std::string&) override { refuse(); }
+  bool null() override { refuse(); }
+  bool boolean(bool) override { refuse(); }
+  bool number_integer(number_integer_t) override { refuse(); }
+  bool number_float(number_float_t, const std::string&) override { refuse(); }
+  bool binary(binary_t&) override { refuse(); }
+  bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception& error) override {
+    fail(Exit::input, where_, ": ", json_message(error));
+  }
+
+ private:
+  [[noreturn]] void refuse() const {
+    check(inside_ && key_, Exit::input, where_, ": expected one object of token: id");
+    fail(Exit::input, where_, ": the id of '", *key_, "' is not a whole number from 0 on");
+  }
+
+  const std::string& where_;
+  Ids ids_;
+  bool inside_ = false;
+  const std::string* key_ = nullptr;  // and its id, of the entry that is being read
+  int32_t* id_ = nullptr;
+};
+
+Ids parse_ids(const std::string& text, const std::string& where) {
+  IdEvents events(where);
+  nlohmann::json::sax_parse(text, &events);
+  return events.take();
 }
 
 std::vector<std::string> tokens_by_id(const Ids& ids, const std::string& where) {

@@ -201,8 +201,8 @@ std::unique_ptr<Tokenizer> TokenFile::tokenizer() const {
 }
 
 void TokenFile::check_tokens(Split split) const {
-  std::vector<int32_t> piece(static_cast<size_t>(kTokenChunk));
   const int64_t size = tokens(split)->size();
+  std::vector<int32_t> piece(static_cast<size_t>(std::min(kTokenChunk, size)));
   for (int64_t first = 0; first < size; first += kTokenChunk) {
     throw_if_stop_requested();
     tokens(split)->read(first, std::min(kTokenChunk, size - first), piece.data());

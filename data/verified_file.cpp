@@ -1,5 +1,6 @@
 #include "data/verified_file.h"
 
+#include <algorithm>
 #include <charconv>
 #include <functional>
 #include <vector>
@@ -46,10 +47,12 @@ VerifiedHeader parse_user_block(const std::string& block, const std::string& pat
   return header;
 }
 
-// SHA-256 of everything after the user block, read in pieces until `read` gives nothing.
-std::string hash_pieces(const std::function<size_t(int64_t offset, char* data, size_t size)>& read) {
+// SHA-256 of everything after the user block, read in pieces until `read` gives nothing; `expected` bytes, or
+// more.
+std::string hash_pieces(int64_t expected,
+                        const std::function<size_t(int64_t offset, char* data, size_t size)>& read) {
   Sha256 hash;
-  std::vector<char> piece(kPiece);
+  std::vector<char> piece(std::clamp(static_cast<size_t>(expected), size_t{1}, kPiece));
   int64_t offset = kUserBlock;
   while (const size_t got = read(offset, piece.data(), piece.size())) {
     hash.update(piece.data(), got);
@@ -92,7 +95,7 @@ std::string VerifiedWriter::commit() {
   } else {
     hdf5_->close();
     hdf5_.reset();
-    header.sha256 = hash_pieces([&](int64_t offset, char* data, size_t size) {
+    header.sha256 = hash_pieces(kPiece, [&](int64_t offset, char* data, size_t size) {
       const size_t got = file_.read_at(offset, data, size);
       header.length += static_cast<int64_t>(got);
       return got;
@@ -123,7 +126,7 @@ VerifiedHeader verify_file(const std::string& path, Exit exit, bool hash) {
   check(file.size() == expected, exit, "'", path, "' is damaged: expected ", expected, " bytes, found ",
         file.size());
   if (!hash) return header;
-  const std::string actual = hash_pieces([&](int64_t offset, char* data, size_t size) {
+  const std::string actual = hash_pieces(header.length, [&](int64_t offset, char* data, size_t size) {
     throw_if_stop_requested();
     return file.read_at(offset, data, size);
   });

@@ -3,6 +3,8 @@
 
 #include <pcre2.h>
 
+#include <memory>
+
 #include "base/error.h"
 #include "data/utf8.h"
 
@@ -37,16 +39,19 @@ pcre2_code* compile() {
   return code;
 }
 
-}  // namespace
+// Compiled once for the whole process; matching, from any thread, does not change it.
+const pcre2_code* compiled_pattern() {
+  static const pcre2_code* code = compile();
+  return code;
+}
 
-WordSplitter::WordSplitter()
-    : pattern_(compile(), [](void* code) { pcre2_code_free(static_cast<pcre2_code*>(code)); }) {}
+}  // namespace
 
 size_t WordSplitter::split(std::string_view text, bool last,
                            const std::function<void(std::string_view)>& take,
                            const TextOrigin& origin) const {
   const size_t size = check_utf8(text, last, origin);
-  const auto* code = static_cast<const pcre2_code*>(pattern_.get());
+  const pcre2_code* code = compiled_pattern();
   const std::unique_ptr<pcre2_match_data, void (*)(pcre2_match_data*)> match(
       pcre2_match_data_create(1, nullptr), pcre2_match_data_free);
   size_t at = 0;

@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <functional>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -23,15 +22,10 @@ using WordMap = std::unordered_map<std::string, V, WordHash, std::equal_to<>>;
 /// merged within a word only. Properties of characters are those of Unicode 14 (PCRE2 10.42).
 class WordSplitter {
  public:
-  WordSplitter();
-
   /// Calls `take` with every word that later text cannot change; all of them if `last`. Returns the bytes
   /// covered. Text that is not UTF-8 is an Error(Exit::input).
   size_t split(std::string_view text, bool last, const std::function<void(std::string_view)>& take,
                const TextOrigin& origin = {}) const;
-
- private:
-  std::shared_ptr<void> pattern_;
 };
 
 }  // namespace tapestry

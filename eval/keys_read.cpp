@@ -18,7 +18,7 @@ double window_share(const SlidingWindowOptions& options, int64_t tokens) {
 }
 
 double bsbr_share(BsbrOptions options, int64_t tokens) {
-  if (!options.reads_tokens()) options.topk = "0";  // states are no keys
+  if (!options.reads_tokens()) options.topk = std::string("0");  // states are no keys
   return options.keys_read_share(tokens);
 }
 

@@ -11,6 +11,8 @@ TEST(Nearest, EditDistance) {
   EXPECT_EQ(edit_distance("kitten", "sitting"), 3);
   EXPECT_EQ(edit_distance("chunk", "chukn"), 1);  // neighbours swapped
   EXPECT_EQ(edit_distance("abcd", "acd"), 1);
+  EXPECT_EQ(edit_distance(std::string(64, 'a'), std::string(63, 'a')), 1);
+  EXPECT_EQ(edit_distance(std::string(100'000, 'a'), "abc"), 100'000);
 }
 
 TEST(Nearest, NamesAllThatAreEquallyNear) {
