@@ -1,6 +1,7 @@
 #include "data/bpe_vocabulary.h"
 
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 
 #include "data/bpe_tokenizer.h"
@@ -15,6 +16,21 @@ struct Files {
   std::string vocabulary, merges;
 };
 
+std::string quoted(const std::string& token) {
+  return nlohmann::json(token).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+/// The beginning of a vocabulary: the symbols of all bytes.
+const std::string& bytes_text() {
+  static const std::string text = [] {
+    std::string text;
+    for (const std::string& symbol : byte_symbols())
+      text += join(text.empty() ? '{' : ',', quoted(symbol), ':', &symbol - byte_symbols().data());
+    return text;
+  }();
+  return text;
+}
+
 /// Either both files, the merges beginning at "#version", or merges alone, for which a vocabulary of all
 /// bytes and of what the lines join is made.
 Files files_of(const std::string& text) {
@@ -22,18 +38,19 @@ Files files_of(const std::string& text) {
     const size_t cut = std::min(text.find("#version"), text.size());
     return {text.substr(0, cut), text.substr(cut)};
   }
-  std::vector<std::string> tokens(byte_symbols().begin(), byte_symbols().end());
+  static const std::set<std::string> bytes(byte_symbols().begin(), byte_symbols().end());
+  Files files{bytes_text(), "#version: 0.2\n" + text};
+  std::set<std::string> tokens;
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) {
     const size_t space = line.find(' ');
-    if (space != std::string::npos) tokens.push_back(line.erase(space, 1));
+    if (space == std::string::npos) continue;
+    const std::string token = line.erase(space, 1);
+    if (!bytes.contains(token) && tokens.insert(token).second)
+      files.vocabulary += join(',', quoted(token), ':', bytes.size() + tokens.size() - 1);
   }
-  nlohmann::json ids = nlohmann::json::object();
-  for (const std::string& token : tokens) {
-    const auto next = ids.size();
-    ids.emplace(token, next);
-  }
-  return {ids.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), "#version: 0.2\n" + text};
+  files.vocabulary += '}';
+  return files;
 }
 
 }  // namespace

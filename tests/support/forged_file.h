@@ -11,16 +11,17 @@
 
 namespace tapestry::test {
 
-/// Writes the user block that the content of a verified file deserves: what a forger would do, or a bug in
-/// the program that wrote it.
-inline void seal(const std::string& path, const std::string& kind = "checkpoint") {
-  constexpr size_t user_block = 512;
-  std::string bytes = read_text(path);
-  const std::string content = bytes.substr(user_block);
+constexpr size_t kUserBlock = 512;
+
+/// HDF5 content behind the user block that it deserves: what a forger would write, or a bug in the program.
+inline std::string sealed(const std::string& content, const std::string& kind) {
   std::string block = "TAPESTRY 1\nkind " + kind + "\nlength " + std::to_string(content.size()) +
                       "\nsha256 " + Sha256().update(content).hex() + "\n";
-  block.resize(user_block, '\0');
-  write_text(path, block + content);
+  block.resize(kUserBlock, '\0');
+  return block + content;
+}
+inline void seal(const std::string& path, const std::string& kind = "checkpoint") {
+  write_text(path, sealed(read_text(path).substr(kUserBlock), kind));
 }
 
 /// Changes the HDF5 content of a verified file with the C library, and seals it again.
@@ -30,6 +31,22 @@ inline void forge(const std::string& path, const std::function<void(hid_t file)>
   change(file);
   H5Fclose(file);
   seal(path, kind);
+}
+
+/// HDF5 content after a change with the C library, in memory.
+inline std::string changed(const std::string& content, const std::function<void(hid_t file)>& change) {
+  const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+  H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
+  H5Pset_fapl_core(access, size_t{1} << 16, false);
+  H5Pset_file_image(access, const_cast<char*>(content.data()), content.size());
+  const hid_t file = H5Fopen("changed", H5F_ACC_RDWR, access);
+  H5Pclose(access);
+  change(file);
+  H5Fflush(file, H5F_SCOPE_GLOBAL);
+  std::string bytes(static_cast<size_t>(H5Fget_file_image(file, nullptr, 0)), '\0');
+  H5Fget_file_image(file, bytes.data(), bytes.size());
+  H5Fclose(file);
+  return bytes;
 }
 
 inline void remove_link(hid_t file, const std::string& name) { H5Ldelete(file, name.c_str(), H5P_DEFAULT); }
