@@ -63,6 +63,9 @@ std::vector<std::string> violations(const fs::path& file, const std::string& tex
   const bool header = file.extension() == ".h" || file.extension() == ".cuh";
   if (header && text.rfind("#pragma once\n", 0) != 0)
     bad.push_back(file.string() + ": starts without #pragma once");
+  for (const char* clock : {"system_clock", "gettimeofday", "CLOCK_REALTIME", "high_resolution_clock"})
+    if (first_folder(file) != "tests" && text.find(clock) != std::string::npos)
+      bad.push_back(file.string() + ": " + clock + " may jump; base/clock.h has one that does not");
   const auto lines = std::count(text.begin(), text.end(), '\n');
   if (lines > most_lines) bad.push_back(file.string() + ": has " + std::to_string(lines) + " lines");
   return bad;
@@ -101,6 +104,7 @@ TEST(Structure, EveryRuleBites) {
   EXPECT_THAT(only("base/x.cpp", "#include \"base/../base/error.h\"\n"), HasSubstr("with .."));
   EXPECT_THAT(violations("base/x.cpp", "#include \"error.h\"\n")[0], HasSubstr("not a path from the root"));
   EXPECT_THAT(only("base/x.h", "#ifndef X\n"), HasSubstr("#pragma once"));
+  EXPECT_THAT(only("base/x.cpp", "std::chrono::system_clock::now()"), HasSubstr("may jump"));
   EXPECT_THAT(only("base/x.cpp", std::string(401, '\n')), HasSubstr("401 lines"));
 }
 
