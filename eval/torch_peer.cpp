@@ -53,8 +53,9 @@ nlohmann::json work_of(const ModelOptions& model, const StepShape& shape, const 
 TorchFigures bench_torch(const std::string& python, const ModelOptions& model, const StepShape& shape,
                          const BenchPlan& plan) {
   const std::string script = TAPESTRY_PEERS "/torch_step.py";
-  const std::string output = output_of("echo " + quoted(work_of(model, shape, plan).dump()) + " | " +
-                                       quoted(python) + " " + quoted(script));
+  // How our threads wait is not how PyTorch's should.
+  const std::string output = output_of("echo " + quoted(work_of(model, shape, plan).dump()) +
+                                       " | env -u OMP_WAIT_POLICY " + quoted(python) + " " + quoted(script));
   const auto figures = nlohmann::json::parse(output, nullptr, false);
   check(figures.is_object(), Exit::usage, "--peers ", python, ": ", script,
         " did not run there; name a Python that has torch");
