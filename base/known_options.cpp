@@ -1,6 +1,7 @@
 #include "base/known_options.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <limits>
 
 #include "base/nearest.h"
@@ -82,8 +83,8 @@ std::string KnownOptions::suggest_key(const std::string& key) const {
   int least = std::numeric_limits<int>::max();  // so far; what is much longer or shorter need not be compared
   return did_you_mean(keys_like(given.section), [&](const std::string& text) {
     const KeyParts known = split_key(text);
-    const auto lengths = std::minmax(given.name.size(), known.name.size());
-    const int at_least = 2 * static_cast<int>(lengths.second - lengths.first);
+    const auto longer = static_cast<int>(given.name.size()) - static_cast<int>(known.name.size());
+    const int at_least = 2 * std::abs(longer);
     if (at_least > least) return at_least;
     const int cost = key_cost(given, known);
     least = std::min(least, cost);
