@@ -74,8 +74,7 @@ void rounded_product(Gemm g, const float* a, const float* b, float* c) {
 }
 
 void product(const Gemm& g, const float* a, const float* b, float* c) {
-  static const bool rounds = multiplies_bf16();  // a run on CUDA in bf16 needs no such processor
-  if (g.precision == Precision::bf16 && rounds && worth_rounding(g)) return rounded_product(g, a, b, c);
+  if (multiplies_bf16_in(g.precision) && worth_rounding(g)) return rounded_product(g, a, b, c);
 #ifdef TAPESTRY_ONEDNN
   if (g.k == 0) return eigen_gemm(g, a, b, c);  // oneDNN refuses an empty sum
   const auto status = dnnl_sgemm(g.transpose_a ? 'T' : 'N', g.transpose_b ? 'T' : 'N', g.m, g.n, g.k,

@@ -12,15 +12,11 @@ struct alignas(16) EightRounded {
   BFloat16 at[8];
 };
 
-template <class T>
-bool aligned(const void* address) {
-  return reinterpret_cast<uintptr_t>(address) % alignof(T) == 0;
-}
-
 }  // namespace
 
 void round_matrix(const float* x, int64_t rows, int64_t n, int64_t ld, BFloat16* to) {
-  if (n % 8 == 0 && ld % 4 == 0 && aligned<FourFloats>(x) && aligned<EightRounded>(to)) {
+  if (n % 8 == 0 && ld % 4 == 0 && is_aligned(x, alignof(FourFloats)) &&
+      is_aligned(to, alignof(EightRounded))) {
     for_each_index("round_matrix", rows * n / 8, [=] __device__(int64_t i) {
       const int64_t row = 8 * i / n, column = 8 * i % n;
       const auto* from = reinterpret_cast<const FourFloats*>(x + row * ld + column);

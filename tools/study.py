@@ -161,6 +161,10 @@ def read_csv(path):
         return list(csv.DictReader(file))
 
 
+def markdown(header, lines):
+    return "\n".join(["| " + " | ".join(line) + " |" for line in [header, ["---"] * len(header), *lines]]) + "\n"
+
+
 def result(name, run, evaluated):
     log = log_lines(run)
     timed = run / "processor_seconds"

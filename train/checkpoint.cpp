@@ -6,6 +6,7 @@
 
 #include "data/tokenizer_store.h"
 #include "train/model_config.h"
+#include "train/stored_values.h"
 
 namespace tapestry {
 
@@ -13,19 +14,13 @@ const FileKind kCheckpointFile{.name = "checkpoint", .version = 1, .exit = Exit:
 
 namespace {
 
-Hdf5Shape extent(const Shape& shape) {
-  Hdf5Shape extent;
-  for (int i = 0; i < shape.rank(); ++i) extent.push_back(shape[i]);
-  return extent;
-}
-
 void write_tensor(Hdf5File& file, const std::string& name, const Tensor& tensor) {
-  file.write<float>(name, extent(tensor.shape()), tensor.to(Device::cpu()).data<float>());
+  file.write<float>(name, extent_of(tensor.shape()), tensor.to(Device::cpu()).data<float>());
 }
 
 void read_tensor(const Hdf5File& file, const std::string& name, Tensor tensor) {
   Tensor read = tensor.device().is_cuda() ? Tensor::empty(tensor.shape()) : tensor;
-  file.read<float>(name, extent(read.shape()), read.mutable_data<float>());
+  file.read<float>(name, extent_of(read.shape()), read.mutable_data<float>());
   if (tensor.device().is_cuda()) tensor.copy_from(read);
 }
 

@@ -90,12 +90,12 @@ const std::optional<Plan>& plan_of(const Gemm& g, const float* bias) {
   return plans.emplace(key, make_plan<In>(g, bias)).first->second;
 }
 
-bool aligned(const void* address) { return reinterpret_cast<uintptr_t>(address) % kAlignment == 0; }
-
 /// Whether it was done.
 template <class In>
 bool light_product(const Gemm& g, const In* a, const In* b, const float* bias, float* c) {
-  if (!aligned(a) || !aligned(b) || !aligned(bias) || !aligned(c)) return false;
+  for (const void* operand : std::initializer_list<const void*>{a, b, bias, c}) {
+    if (!is_aligned(operand, kAlignment)) return false;
+  }
   const std::optional<Plan>& planned = plan_of<In>(g, bias);
   if (!planned) return false;
   Plan plan = *planned;

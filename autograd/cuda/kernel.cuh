@@ -17,6 +17,10 @@ constexpr unsigned kFullMask = 0xFFFFFFFFu;
 constexpr int kThreads = 256;
 constexpr int kMaxThreads = 1024;
 
+inline bool is_aligned(const void* address, size_t bytes) {
+  return reinterpret_cast<uintptr_t>(address) % bytes == 0;
+}
+
 /// An array of a fixed number of elements that the block shares, undefined at first; and shared memory whose
 /// size the launch gives, of which there is one piece.
 #ifdef __CUDACC__

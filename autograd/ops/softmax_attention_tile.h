@@ -33,7 +33,7 @@ struct Head {
 template <class T, class F>
 void for_operand_type(const F& f) {
   if constexpr (std::is_same_v<T, float>) {
-    if (product_precision() == Precision::bf16 && multiplies_bf16()) return f(BFloat16{});
+    if (multiplies_bf16_in(product_precision())) return f(BFloat16{});
   }
   f(T{});
 }
