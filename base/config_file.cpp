@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "base/known_options.h"
+#include "base/lines.h"
 #include "base/options.h"
 #include "base/violations.h"
 
@@ -53,7 +54,7 @@ class ConfigFile {
   void read(const std::string& text) {
     std::istringstream lines(text);
     std::string line;
-    for (number_ = 1; std::getline(lines, line); ++number_) {
+    for (number_ = 1; next_line(lines, line); ++number_) {
       if (!check_encoding(line)) break;
       if (!read_heading(line)) read_value(line);
     }
@@ -88,6 +89,7 @@ class ConfigFile {
 
   void read_value(const std::string& line) {
     std::istringstream stream(line);
+    stream.exceptions(std::ios::badbit);  // without memory the value would be skipped
     try {
       for (const auto& option : po::parse_config_file(stream, po::options_description(), true).options) {
         if (!skip_) store(option.string_key, option.value.front());

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "base/lines.h"
 #include "base/parallel.h"
 
 namespace tapestry {
@@ -29,7 +30,7 @@ std::vector<int64_t> numbers_in(const std::string& path) {
 int64_t field_in(const std::string& path, const std::string& name) {
   std::ifstream file(path);
   std::string line;
-  while (std::getline(file, line)) {
+  while (next_line(file, line)) {
     std::istringstream words(line);
     std::string first;
     int64_t number = 0;
@@ -49,7 +50,7 @@ std::vector<std::string> control_groups(const std::string& controller) {
   std::ifstream file("/proc/self/cgroup");
   std::vector<std::string> folders;
   std::string line;
-  while (std::getline(file, line)) {
+  while (next_line(file, line)) {
     std::istringstream parts(line);
     std::string id, controllers, path;
     std::getline(parts, id, ':');

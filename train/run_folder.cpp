@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/folder.h"
+#include "base/lines.h"
 
 namespace tapestry {
 namespace fs = std::filesystem;
@@ -35,7 +36,7 @@ std::optional<int64_t> step_of(const fs::path& path) {
 std::string owner_of(const fs::path& lock) {
   std::ifstream file(lock);
   std::string owner;
-  std::getline(file, owner);
+  next_line(file, owner);
   return owner.empty() ? "another process" : owner;
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/lines.h"
 #include "base/options.h"
 #include "data/atomic_file.h"
 
@@ -25,8 +26,8 @@ std::string kept_lines(const std::filesystem::path& path, int64_t last_step) {
   std::string kept = kHeader;
   std::ifstream file(path);
   std::string line;
-  std::getline(file, line);
-  while (std::getline(file, line) && !file.eof()) {
+  next_line(file, line);
+  while (next_line(file, line) && !file.eof()) {
     int64_t step = 0;
     std::from_chars(line.data(), line.data() + line.size(), step);
     if (step <= last_step) kept += line + "\n";
@@ -42,6 +43,7 @@ RunLog::RunLog(const std::filesystem::path& path, int64_t last_step) : path_(pat
 
 void RunLog::write(const LogRow& row) {
   std::ostringstream line;
+  line.exceptions(std::ios::badbit);
   line << row.step << ',' << row.tokens << ',' << cell(row.train_loss) << ',' << cell(row.valid_loss) << ','
        << cell(std::exp(row.valid_loss)) << ',' << cell(row.learning_rate) << ',' << cell(row.grad_norm)
        << ',' << cell(row.tokens_per_second) << ',' << cell(row.seconds) << ',' << row.peak_memory_bytes

@@ -3,14 +3,17 @@
 #include <atomic>
 #include <cstdlib>
 #include <new>
+#include <optional>
 
 #include "autograd/pool.h"
 #include "base/program.h"
 #include "data/commands.h"
 #include "eval/commands.h"
+#include "tests/base/example_options.h"
 #include "tests/faults/saving.h"
 #include "tests/support/tiny_run.h"
 #include "train/commands.h"
+#include "train/run_log.h"
 
 namespace {
 
@@ -108,21 +111,50 @@ TEST(Pool, TakesABlockBackWithoutMemory) {
   allocations_left = -1;
 }
 
-TEST(Join, NeverComesOutShort) {
-  const std::string expected = std::string(100, 'a') + "3";
-  std::string text;
-  int failures = 0;
-  for (int64_t n = 0; text.empty(); ++n) {
+/// What `work` returns once each of its allocations has failed in turn.
+template <class Work>
+auto after_each_failed_allocation(const Work& work) {
+  std::optional<decltype(work())> result;
+  int64_t n = 0;
+  for (; !result; ++n) {
     allocations_left = n;
     try {
-      text = join(std::string_view(expected).substr(0, 100), 3);
+      result = work();
     } catch (const std::bad_alloc&) {
-      ++failures;
     }
     allocations_left = -1;
   }
+  EXPECT_GT(n, 1) << "no allocation failed";
+  return *result;
+}
+
+TEST(Join, NeverComesOutShort) {
+  const std::string expected = std::string(100, 'a') + "3";
+  const auto text =
+      after_each_failed_allocation([&] { return join(std::string_view(expected).substr(0, 100), 3); });
   EXPECT_EQ(text, expected);
-  EXPECT_GT(failures, 0);
+}
+
+TEST(ConfigText, IsNeverReadInPart) {
+  const std::string text = "note = a note that is far too long for a short string\n" + std::string(300, '#') +
+                           "\n[block]\nchunk = 8   # and a comment that is as long\n[net]\nwidth = 12\n";
+  const auto config = after_each_failed_allocation([&] {
+    Config config;
+    read_config_text(text, "run.ini", example_sections(), config);
+    return config;
+  });
+  EXPECT_EQ(config.get(note_options()).note, "a note that is far too long for a short string");
+  EXPECT_EQ(config.get(block_options()).chunk, 8);
+  EXPECT_EQ(config.get(net_options()).width, 12);
+}
+
+TEST(RunLog, IsNeverShortenedForWantOfMemory) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "metrics.csv", line = "1," + std::string(300, '0') + "\n";
+  write_text(path, "a header\n" + line);
+  after_each_failed_allocation([&] { return RunLog(path, 1); });
+  const std::string kept = read_text(path);
+  EXPECT_EQ(kept.substr(kept.find('\n') + 1), line);
 }
 
 TEST_F(Memory, ALimitOnAddressesIsAnErrorThatSaysWhatToDo) {
