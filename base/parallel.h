@@ -10,6 +10,9 @@ namespace tapestry {
 
 constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+/// Elements that are worth a piece of `parallel_for`, where each takes a few operations.
+constexpr int64_t kElementGrain = 1 << 14;
+
 /// Calls `work(begin, end)` for pieces of [0, n) of `grain` items; which thread runs a piece is left open.
 /// Pieces must not write to the same place. `work` must not throw.
 template <class Work>

@@ -15,7 +15,7 @@
 namespace tapestry {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 std::string name_of_nonfinite(double value) { return std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf"; }
 
@@ -26,8 +26,8 @@ std::string short_number(double value) {
   return text;
 }
 
-void put(Json& object, const std::string& name, const Figure& figure) {
-  Json& json = object[name];
+void put(OrderedJson& object, const std::string& name, const Figure& figure) {
+  OrderedJson& json = object[name];
   const auto* number = std::get_if<double>(&figure.value());
   if (number && !std::isfinite(*number)) {
     object[name + "_nonfinite"] = name_of_nonfinite(*number);
@@ -40,18 +40,18 @@ void put(Json& object, const std::string& name, const Figure& figure) {
   }
 }
 
-Json json_of(const Report::Table& table) {
-  Json rows = Json::array();
+OrderedJson json_of(const Report::Table& table) {
+  OrderedJson rows = OrderedJson::array();
   for (const auto& row : table.rows()) {
-    Json object = Json::object();
+    OrderedJson object = OrderedJson::object();
     for (size_t i = 0; i < row.size(); ++i) put(object, table.columns()[i], row[i]);
     rows.push_back(std::move(object));
   }
   return rows;
 }
 
-Json json_of(const Report& report) {
-  Json object = Json::object();
+OrderedJson json_of(const Report& report) {
+  OrderedJson object = OrderedJson::object();
   for (const Report::Entry& entry : report.entries()) {
     if (const auto* line = std::get_if<Report::Line>(&entry.content)) {
       put(object, entry.name, line->figure);
@@ -171,7 +171,7 @@ std::string Report::text(const std::string& indent) const {
 }
 
 std::string Report::json() const {
-  return json_of(*this).dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json_of(*this).dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
 }
 
 void Report::write(const ReportOptions& options) const {

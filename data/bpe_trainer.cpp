@@ -30,10 +30,10 @@ struct PairUse {
   std::vector<size_t> words;  // every word that holds the pair, and some that once did
 };
 
-struct Candidate {
+struct CountedPair {
   int64_t count;
   Pair pair;
-  bool operator<(const Candidate& other) const {
+  bool operator<(const CountedPair& other) const {
     return count != other.count ? count < other.count : pair > other.pair;
   }
 };
@@ -49,7 +49,7 @@ class PairCounts {
   // The most frequent pair; counts below 2 are not worth a token.
   bool best(Pair& pair) {
     while (!candidates_.empty()) {
-      const Candidate top = candidates_.top();
+      const CountedPair top = candidates_.top();
       const int64_t count = uses_[top.pair].count;
       if (count == top.count && count >= 2) {
         pair = top.pair;
@@ -103,7 +103,7 @@ class PairCounts {
 
   std::vector<Word> words_;
   std::unordered_map<Pair, PairUse, PairHash> uses_;
-  std::priority_queue<Candidate> candidates_;
+  std::priority_queue<CountedPair> candidates_;
   std::vector<Pair> changed_;
 };
 

@@ -52,6 +52,20 @@ struct Element {
 };
 template <class T>
 Element element();
+template <>
+Element element<int32_t>();
+template <>
+Element element<int64_t>();
+template <>
+Element element<uint8_t>();
+template <>
+Element element<uint16_t>();
+template <>
+Element element<uint32_t>();
+template <>
+Element element<float>();
+template <>
+Element element<double>();
 
 /// A new variable-length UTF-8 string type.
 Hdf5Id text_type();

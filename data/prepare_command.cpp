@@ -33,7 +33,7 @@ void add_skipped(Report& report, const std::vector<SkippedFile>& skipped) {
   for (const auto& [reason, files] : by_reason) table.row({reason, files.first, files.second});
 }
 
-Exit run(const Config& config) {
+Exit run_prepare(const Config& config) {
   const auto options = config.get(prepare_options());
   const auto destination = config.get(report_options());
   check_report_destination(destination);
@@ -56,7 +56,7 @@ Command prepare_command() {
   return {"prepare",
           "text files or folders -> a token file with a training and a validation split",
           {&prepare_options(), &report_options()},
-          run};
+          run_prepare};
 }
 
 }  // namespace tapestry

@@ -14,7 +14,7 @@ namespace {
 
 constexpr size_t kMostAxes = 32;
 constexpr size_t kMostTensors = 100'000;
-constexpr size_t kLongestName = 4096;
+constexpr size_t kLongestTensorName = 4096;
 constexpr const char* kMetadata = "__metadata__";
 
 /// The value being read, for messages: "shape of 'wte.weight'".
@@ -130,8 +130,8 @@ class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
       check(!std::exchange(has_metadata_, true), Exit::input, where_, ": ", kMetadata, " is there twice");
       return;
     }
-    check(!name.empty() && name.size() <= kLongestName, Exit::input, where_, ": the name ", shown(name),
-          " has ", name.size(), " bytes; 1 to ", kLongestName, " are allowed");
+    check(!name.empty() && name.size() <= kLongestTensorName, Exit::input, where_, ": the name ", shown(name),
+          " has ", name.size(), " bytes; 1 to ", kLongestTensorName, " are allowed");
     check(std::none_of(name.begin(), name.end(), [](unsigned char c) { return std::iscntrl(c); }),
           Exit::input, where_, ": the name ", shown(name), " holds control characters");
     check(header_.tensors.size() < kMostTensors, Exit::input, where_, ": more than ", kMostTensors,

@@ -53,4 +53,10 @@ nlohmann::json parse_strict_json(std::string_view text, const std::string& where
   }
 }
 
+nlohmann::json parse_strict_object(std::string_view text, const std::string& where) {
+  nlohmann::json json = parse_strict_json(text, where);
+  check(json.is_object(), Exit::input, where, ": expected an object");
+  return json;
+}
+
 }  // namespace tapestry

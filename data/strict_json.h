@@ -11,6 +11,8 @@ namespace tapestry {
 /// syntax, invalid UTF-8, a byte order mark, text behind the value, numbers out of range, keys that occur
 /// twice in an object, nesting deeper than `max_depth` (a scalar has depth 0, an object of scalars 1).
 nlohmann::json parse_strict_json(std::string_view text, const std::string& where, int max_depth = 8);
+/// The same of a file that has to hold an object.
+nlohmann::json parse_strict_object(std::string_view text, const std::string& where);
 
 /// The message of a parse error of nlohmann without its identifier, at most 200 bytes.
 std::string json_message(const std::exception& error);

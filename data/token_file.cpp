@@ -11,18 +11,7 @@ const FileKind kTokenFile{"token file", 1, Exit::input};
 
 std::string split_name(Split split) { return split == Split::train ? "train" : "valid"; }
 
-namespace {
-
-constexpr Split kSplits[] = {Split::train, Split::valid};
-// Elements a chunk. Tokens: long enough to read fast, short enough for random windows.
-constexpr int64_t kTokenChunk = 65'536;
-constexpr int64_t kDocumentChunk = 1024;
-
-bool fits_16_bits(int64_t vocab_size) {
-  return vocab_size <= int64_t{std::numeric_limits<uint16_t>::max()} + 1;
-}
-
-// Collects what goes to a growing dataset until a chunk is full.
+/// Collects what goes to a growing dataset until a chunk is full.
 template <class T>
 class ChunkedStream {
  public:
@@ -43,6 +32,17 @@ class ChunkedStream {
   size_t chunk_;
   std::vector<T> pending_;
 };
+
+namespace {
+
+constexpr Split kSplits[] = {Split::train, Split::valid};
+// Elements a chunk. Tokens: long enough to read fast, short enough for random windows.
+constexpr int64_t kTokenChunk = 65'536;
+constexpr int64_t kDocumentChunk = 1024;
+
+bool fits_16_bits(int64_t vocab_size) {
+  return vocab_size <= int64_t{std::numeric_limits<uint16_t>::max()} + 1;
+}
 
 // The tokens of one split, stored in 16 or 32 bits.
 class StoredTokens : public TokenSource {

@@ -119,8 +119,7 @@ const Json& byte_level() {
 
 std::map<std::string, std::string> bpe_files_of(const std::string& text, const std::string& origin) {
   const std::string path = origin + "/" + kTokenizerJson, where = "'" + path + "'";
-  const Json json = parse_strict_json(text, where);
-  check(json.is_object(), Exit::input, where, ": expected an object");
+  const Json json = parse_strict_object(text, where);
   Reader reader(json, where);
   const std::string vocab = reader.vocabulary().dump();
   const BpeVocabulary vocabulary = parse_bpe(vocab, reader.merges(), path);

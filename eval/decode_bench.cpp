@@ -8,9 +8,10 @@ namespace tapestry {
 namespace {
 
 /// Texts of random tokens that a model reads side by side.
-class Subject {
+class DecodingSubject {
  public:
-  Subject(const ModelOptions& options, const Config& config, int64_t batch_size, const BenchPlan& plan)
+  DecodingSubject(const ModelOptions& options, const Config& config, int64_t batch_size,
+                  const BenchPlan& plan)
       : model_(options, config, {.device = plan.device, .seed = plan.seed}), seed_(plan.seed) {
     for (int64_t i = 0; i < batch_size; ++i) states_.push_back(model_.begin_decoding());
   }
@@ -43,7 +44,7 @@ class Subject {
   uint64_t seed_, drawn_ = 0;
 };
 
-DecodeFigures measure(Subject& subject, int64_t position, const BenchPlan& plan) {
+DecodeFigures measure(DecodingSubject& subject, int64_t position, const BenchPlan& plan) {
   DecodeFigures figures;
   const int64_t first_step = std::max<int64_t>(position - plan.warmup, 0);
   if (subject.position() > first_step) subject.restart();
@@ -67,7 +68,7 @@ DecodeFigures measure(Subject& subject, int64_t position, const BenchPlan& plan)
 std::vector<DecodeFigures> bench_decode(const ModelOptions& model, const Config& config,
                                         std::span<const int64_t> positions, int64_t batch_size,
                                         const BenchPlan& plan) {
-  Subject subject(model, config, batch_size, plan);
+  DecodingSubject subject(model, config, batch_size, plan);
   std::vector<DecodeFigures> figures;
   for (const int64_t position : positions) figures.push_back(measure(subject, position, plan));
   return figures;

@@ -8,7 +8,7 @@
 namespace tapestry {
 namespace {
 
-constexpr const char* kPositions = "positions.weight";
+constexpr const char* kPositionTable = "positions.weight";
 constexpr const char* kAttention = ".attention.";
 
 /// Row `row` of `rows` positions, out of the `old` ones [P, C].
@@ -28,8 +28,8 @@ void write_position(const Tensor& old, int64_t row, int64_t rows, bool interpola
 }
 
 void fill_positions(const ModelSource& source, bool interpolate, Tensor out) {
-  Tensor old = Tensor::empty(source.shapes().at(kPositions));
-  source.read(kPositions, old);
+  Tensor old = Tensor::empty(source.shapes().at(kPositionTable));
+  source.read(kPositionTable, old);
   for (int64_t row = 0; row < out.dim(0); ++row)
     write_position(old, row, out.dim(0), interpolate, out.mutable_data<float>() + row * out.dim(1));
 }
@@ -89,7 +89,7 @@ Conversion convert(const ModelSource& source, const ConvertOptions& options, con
   std::set<std::string> used;
   for (const auto& [name, parameter] : parameters) {
     const auto found = source.shapes().find(name);
-    const bool positions = name == kPositions && found != source.shapes().end();
+    const bool positions = name == kPositionTable && found != source.shapes().end();
     if (!positions && (found == source.shapes().end() || found->second != parameter.shape())) continue;
     used.insert(name);
     made.kept += std::min(found->second.size(), parameter.shape().size());

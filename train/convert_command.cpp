@@ -107,7 +107,7 @@ void check_paths(const CommandOptions& options) {
         options.output, "' is a folder; a checkpoint is a file, or did you mean --to gpt2?");
 }
 
-Exit run(const Config& config) {
+Exit run_convert(const Config& config) {
   const auto options = config.get(command_options());
   const auto report_to = config.get(report_options());
   check_paths(options);
@@ -136,7 +136,8 @@ Command convert_command() {
   std::vector<const OptionSection*> sections = {&command_options(), &convert_options(), &report_options()};
   for (const AttentionKind& kind : attention_kinds()) sections.push_back(kind.section);
   sections.push_back(&run_options());
-  return {"convert", "GPT-2 to a checkpoint, with any attention on any layers, and back", sections, run};
+  return {"convert", "GPT-2 to a checkpoint, with any attention on any layers, and back", sections,
+          run_convert};
 }
 
 }  // namespace tapestry

@@ -135,12 +135,6 @@ class ConfigReader {
   Violations wrong_;
 };
 
-Json parse_object(const std::string& text, const std::string& where) {
-  Json json = parse_strict_json(text, where);
-  check(json.is_object(), Exit::input, where, ": expected an object");
-  return json;
-}
-
 /// Sets the key under the name, or names, that the file has it under.
 void put(Json& json, const Key& key, const Json& value) {
   const bool aliased = key.alias && json.contains(key.alias);
@@ -167,14 +161,14 @@ Json new_config(const ModelOptions& model, std::optional<int32_t> end_of_text) {
 }  // namespace
 
 ModelOptions parse_gpt2_config(const std::string& text, const std::string& where) {
-  const Json json = parse_object(text, where);
+  const Json json = parse_strict_object(text, where);
   return ConfigReader(json, where).read();
 }
 
 std::string format_gpt2_config(const ModelOptions& model, const std::string& original,
                                std::optional<int32_t> end_of_text) {
   const bool fresh = original.empty();
-  Json json = fresh ? new_config(model, end_of_text) : parse_object(original, "config.json");
+  Json json = fresh ? new_config(model, end_of_text) : parse_strict_object(original, "config.json");
   const ModelOptions was = fresh ? ModelOptions{} : parse_gpt2_config(original, "config.json");
   put(json, kVocabSize, model.vocab_size);
   put(json, kPositions, model.n_ctx);

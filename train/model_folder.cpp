@@ -22,12 +22,6 @@ constexpr const char* kOptions = "options";
 constexpr const char* kGpt2Config = "gpt2_config";
 constexpr const char* kTokenizer = "tokenizer";
 
-Json parse_object(const std::string& text, const std::string& where) {
-  Json json = parse_strict_json(text, where);
-  check(json.is_object(), Exit::input, where, ": expected an object");
-  return json;
-}
-
 /// An option's text as the JSON value of its kind.
 Json json_of(const Option& option, const std::string& text) {
   const auto parsed = [&]<class V>(V value) {
@@ -84,7 +78,7 @@ std::string read_model_json(const std::string& folder) {
 }
 
 bool is_model_folder(const std::string& folder) {
-  const Json json = parse_object(read_model_json(folder), "'" + folder + "/config.json'");
+  const Json json = parse_strict_object(read_model_json(folder), "'" + folder + "/config.json'");
   return json.value("model_type", Json()) == kOwnModelType;
 }
 
@@ -116,7 +110,7 @@ FolderSource::FolderSource(const std::string& folder) : weights_(folder) {
 
 void FolderSource::read_config() {
   const std::string file = path_ + "/config.json", where = "'" + file + "'";
-  const Json json = parse_object(read_model_json(path_), where);
+  const Json json = parse_strict_object(read_model_json(path_), where);
   if (json.contains(kGpt2Config)) gpt2_config_ = json[kGpt2Config].dump();
   const Json tokenizer = json.value(kTokenizer, Json());
   if (tokenizer != "ids") tokenizer_ = load_tokenizer(tokenizer == "bytes" ? "bytes" : path_);

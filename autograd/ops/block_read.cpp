@@ -152,8 +152,8 @@ void merge_rows(const Tile<T>& tile, const ForwardScratch<T>& x, T* o, T* lse) {
 }
 
 template <class T>
-struct BackwardScratch {
-  explicit BackwardScratch(const RetrievalShape& s)
+struct BlockBackwardScratch {
+  explicit BlockBackwardScratch(const RetrievalShape& s)
       : q(kRows * s.head_width),
         dout(kRows * s.head_width),
         p(kRows * s.chunk),
@@ -165,7 +165,7 @@ struct BackwardScratch {
 /// p = exp(S - lse), dp = p (dp - D): the probabilities and the gradient of the scores, zero in unused rows.
 /// A row's sum is the gradient of its bias.
 template <class T>
-void score_gradient(const Tile<T>& tile, const BlockReadGradient<T>& grad, BackwardScratch<T>& x,
+void score_gradient(const Tile<T>& tile, const BlockReadGradient<T>& grad, BlockBackwardScratch<T>& x,
                     std::vector<T>& dbias) {
   const int64_t n = tile.s.chunk;
   for (int64_t i = 0; i < tile.rows; ++i) {
@@ -235,7 +235,7 @@ void block_read_forward(const RetrievalShape& s, const BlockRead<T>& in, T* o, T
 template <class T>
 void block_read_backward(const RetrievalShape& s, const BlockRead<T>& in, const BlockReadGradient<T>& grad) {
   std::vector<T> dbias(in.scores ? s.heads() * s.slots * s.tokens : 0);
-  for_each_tile<T, BackwardScratch<T>>(s, in, [&](const Tile<T>& tile, BackwardScratch<T>& x) {
+  for_each_tile<T, BlockBackwardScratch<T>>(s, in, [&](const Tile<T>& tile, BlockBackwardScratch<T>& x) {
     tile.gather(in.q, x.q);
     tile.gather(grad.dout, x.dout);
     tile.times_keys(s.scale, x.q, in.k, x.p);

@@ -37,7 +37,7 @@ Tensor divide_heads(const Tensor& x, const Tensor& den, double eps) {
 namespace cpu {
 namespace {
 
-constexpr int64_t kGrain = 256;  // pieces
+constexpr int64_t kPieceGrain = 256;  // pieces
 
 /// 1 / (den + eps), or 0 where nothing was read.
 template <class T>
@@ -51,7 +51,7 @@ T inverse(T den, double eps) {
 template <class T>
 void divide_heads(const T* x, const T* den, T* y, int64_t pieces, int64_t head_width, double eps,
                   bool accumulate) {
-  parallel_for(pieces, kGrain, [=](int64_t begin, int64_t end) {
+  parallel_for(pieces, kPieceGrain, [=](int64_t begin, int64_t end) {
     for (int64_t piece = begin; piece < end; ++piece) {
       const T factor = inverse(den[piece], eps);
       const T* in = x + piece * head_width;
@@ -65,7 +65,7 @@ void divide_heads(const T* x, const T* den, T* y, int64_t pieces, int64_t head_w
 template <class T>
 void divide_heads_denominator(const T* y, const T* den, const T* dy, T* dden, int64_t pieces,
                               int64_t head_width, double eps, bool accumulate) {
-  parallel_for(pieces, kGrain, [=](int64_t begin, int64_t end) {
+  parallel_for(pieces, kPieceGrain, [=](int64_t begin, int64_t end) {
     for (int64_t piece = begin; piece < end; ++piece) {
       const T *a = y + piece * head_width, *b = dy + piece * head_width;
       T dot = 0;

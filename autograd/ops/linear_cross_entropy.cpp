@@ -27,11 +27,6 @@ void check_targets(const char* op, const Tensor& x, const Tensor& weight, const 
   check_tokens(op, targets, weight.dim(0), true);
 }
 
-int64_t count_targets(const Tensor& targets) {
-  const std::vector<int32_t> values = targets.values<int32_t>();
-  return std::count_if(values.begin(), values.end(), [](int32_t target) { return target >= 0; });
-}
-
 /// dx and dw, where they are defined, receive the gradients of `unit` times the sum of the result.
 Tensor cross_entropy(const Tensor& x, const Tensor& weight, const Tensor& targets, Tensor& dx, Tensor& dw,
                      double unit) {
@@ -77,11 +72,18 @@ void hand_over_scaled(BackwardStep& step) {
   }
 }
 
+int64_t count_targets(const char* op, const Tensor& targets) {
+  const std::vector<int32_t> values = targets.values<int32_t>();
+  const auto counted =
+      std::count_if(values.begin(), values.end(), [](int32_t target) { return target >= 0; });
+  check(counted > 0, Exit::input, op, ": none of the ", targets.size(),
+        " targets is counted, all are negative");
+  return counted;
+}
+
 Tensor linear_cross_entropy(const Tensor& x, const Tensor& weight, const Tensor& targets) {
   check_targets("linear_cross_entropy", x, weight, targets);
-  const int64_t counted = count_targets(targets);
-  check(counted > 0, Exit::input, "linear_cross_entropy: none of the ", targets.size(),
-        " targets is counted, all are negative");
+  const int64_t counted = count_targets("linear_cross_entropy", targets);
   Tensor dx = Tape::needs_gradient(x) ? Tensor::empty_like(x) : Tensor();
   Tensor dw = Tape::needs_gradient(weight) ? Tensor::empty_like(weight) : Tensor();
   const Tensor nll = cross_entropy(x, weight, targets.to(x.device()), dx, dw, 1.0 / counted);

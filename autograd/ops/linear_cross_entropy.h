@@ -10,6 +10,9 @@ namespace tapestry {
 /// is made of the logits. Targets are int32 [...]: a negative one is not counted, one of V or more is an
 /// Error(input). Where they lie on the CPU, nothing here waits for the device of x.
 
+/// Targets that are counted; Error(input) if there are none.
+int64_t count_targets(const char* op, const Tensor& targets);
+
 /// Mean of -log softmax(logits)[target] over the counted targets, a scalar, without ever holding [..., V]:
 /// the logits exist for one block of rows at a time. Where a gradient is wanted, those of x and W for a loss
 /// gradient of 1 are computed on the way, while the block is there, and are what is saved.

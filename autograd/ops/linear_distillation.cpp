@@ -23,14 +23,6 @@ void check_shapes(const Tensor& x, const Tensor& weight, const Tensor& teacher_x
   check_tokens("linear_distillation", targets, weight.dim(0), true);
 }
 
-int64_t count_targets(const Tensor& targets) {
-  const std::vector<int32_t> values = targets.values<int32_t>();
-  const auto counted = std::count_if(values.begin(), values.end(), [](int32_t t) { return t >= 0; });
-  check(counted > 0, Exit::input, "linear_distillation: none of the ", targets.size(),
-        " targets is counted, all are negative");
-  return counted;
-}
-
 double sum_of(const Tensor& x) {
   const std::vector<double> values = x.values<double>();
   return std::accumulate(values.begin(), values.end(), 0.0);
@@ -42,7 +34,7 @@ DistilledLoss linear_distillation(const Tensor& x, const Tensor& weight, const T
                                   const Tensor& teacher_weight, const Tensor& targets,
                                   const DistillationOptions& options) {
   check_shapes(x, weight, teacher_x, teacher_weight, targets);
-  const auto counted = static_cast<double>(count_targets(targets));
+  const auto counted = static_cast<double>(count_targets("linear_distillation", targets));
   Tensor dx = Tape::needs_gradient(x) ? Tensor::empty_like(x) : Tensor();
   Tensor dw = Tape::needs_gradient(weight) ? Tensor::empty_like(weight) : Tensor();
   Tensor nll = Tensor::empty(targets.shape(), DType::float64, x.device()), kl = Tensor::empty_like(nll);

@@ -84,29 +84,27 @@ namespace {
 constexpr int64_t kQueries = 64, kKeys = 256;  // of a tile
 
 /// Tokens of one chunk, counted from its start.
-struct Range {
+struct Span {
   int64_t begin, end;
   int64_t size() const { return end - begin; }
 };
 
 /// The keys of `keys` that a query of `queries` sees.
-Range seen(Range keys, Range queries) { return {keys.begin, std::min(keys.end, queries.end)}; }
+Span seen(Span keys, Span queries) { return {keys.begin, std::min(keys.end, queries.end)}; }
 
 /// scores [queries, keys] = scale q k^T for rows of one chunk: q is the tile's first, k the chunk's.
 template <class T>
-void score_tile(const Relu2Shape& s, const T* q, const T* k, Range queries, Range keys, T* scores) {
+void score_tile(const Relu2Shape& s, const T* q, const T* k, Span queries, Span keys, T* scores) {
   gemm<T>({.m = queries.size(), .n = keys.size(), .k = s.width, .transpose_b = true, .alpha = s.scale}, q,
           k + keys.begin * s.width, scores);
 }
 
 /// Keys of the tile that query t sees.
-int64_t visible_keys(int64_t t, Range keys) {
-  return std::clamp<int64_t>(t + 1 - keys.begin, 0, keys.size());
-}
+int64_t visible_keys(int64_t t, Span keys) { return std::clamp<int64_t>(t + 1 - keys.begin, 0, keys.size()); }
 
 /// scores -> max(scores + bias, 0)^2, and 0 for later keys.
 template <class T>
-void square_positive(Range queries, Range keys, const T* bias, T* scores) {
+void square_positive(Span queries, Span keys, const T* bias, T* scores) {
   const int64_t n = keys.size();
   for (int64_t t = queries.begin; t < queries.end; ++t, scores += n) {
     const int64_t visible = visible_keys(t, keys);
@@ -119,7 +117,7 @@ void square_positive(Range queries, Range keys, const T* bias, T* scores) {
 
 /// The same, and da -> the gradient of the scores, which adds up in dbias.
 template <class T>
-void square_positive_gradient(Range queries, Range keys, const T* bias, T* scores, T* da, T* dbias) {
+void square_positive_gradient(Span queries, Span keys, const T* bias, T* scores, T* da, T* dbias) {
   const int64_t n = keys.size();
   for (int64_t t = queries.begin; t < queries.end; ++t, scores += n, da += n) {
     const int64_t visible = visible_keys(t, keys);
@@ -146,7 +144,7 @@ struct ChunkGradient {
 
 /// Adds what `queries` give to the gradients through the keys of `keys`.
 template <class T>
-void backward_tile(const Relu2Shape& s, const ChunkGradient<T>& c, Range queries, Range keys, T* scratch) {
+void backward_tile(const Relu2Shape& s, const ChunkGradient<T>& c, Span queries, Span keys, T* scratch) {
   const int64_t m = queries.size(), n = keys.size(), d = s.width, e = s.value_width;
   T *a = scratch, *dx = scratch + kQueries * kKeys;
   const T *q = c.q + queries.begin * d, *k = c.k + keys.begin * d, *dout = c.dout + queries.begin * e;
@@ -172,10 +170,10 @@ void relu2_attention_forward(const Relu2Shape& s, const T* q, const T* k, const 
     const int64_t in_q = chunk.in(s.grid.rows(d)), in_v = chunk.in(s.grid.rows(e));
     const int64_t row = job % tiles * kQueries, begin = s.past + row;
     if (begin >= chunk.tokens) return;
-    const Range queries{begin, std::min(begin + kQueries, chunk.tokens)};
+    const Span queries{begin, std::min(begin + kQueries, chunk.tokens)};
     T* scores = scratch.mine();
     for (int64_t key = 0; key < queries.end; key += kKeys) {
-      const Range keys = seen({key, key + kKeys}, queries);
+      const Span keys = seen({key, key + kKeys}, queries);
       score_tile(s, q + in_q + row * d, k + in_q, queries, keys, scores);
       square_positive(queries, keys, bias, scores);
       gemm<T>({.m = queries.size(), .n = e, .k = keys.size(), .beta = key > 0 ? 1.0 : 0.0}, scores,
@@ -200,7 +198,7 @@ void relu2_attention_backward(const Relu2Shape& s, const T* q, const T* k, const
     std::fill(sums, sums + s.grid.chunk, T(0));
     for (int64_t key = 0; key < chunk.tokens; key += kKeys) {
       for (int64_t t = key; t < chunk.tokens; t += kQueries) {
-        const Range queries{t, std::min(t + kQueries, chunk.tokens)};
+        const Span queries{t, std::min(t + kQueries, chunk.tokens)};
         backward_tile(s, c, queries, seen({key, key + kKeys}, queries), scratch.mine());
       }
     }

@@ -34,12 +34,12 @@ Tensor scale_heads(const Tensor& x, const Tensor& factor) {
 
 namespace cpu {
 
-constexpr int64_t kGrain = 64;  // rows
+constexpr int64_t kScaledRowGrain = 64;  // rows
 
 template <class T>
 void scale_heads(const T* x, const T* factor, T* y, int64_t rows, int64_t n_head, int64_t head_width,
                  bool accumulate) {
-  parallel_for(rows, kGrain, [=](int64_t begin, int64_t end) {
+  parallel_for(rows, kScaledRowGrain, [=](int64_t begin, int64_t end) {
     for (int64_t piece = begin * n_head; piece < end * n_head; ++piece) {
       const T f = factor[piece % n_head];
       const T* in = x + piece * head_width;
@@ -54,7 +54,7 @@ template <class T>
 void scale_heads_sums(const T* x, const T* dy, T* dfactor, int64_t rows, int64_t n_head, int64_t head_width,
                       bool accumulate) {
   const std::vector<double> sums =
-      parallel_sums(rows, kGrain, n_head, [=](int64_t begin, int64_t end, double* sums) {
+      parallel_sums(rows, kScaledRowGrain, n_head, [=](int64_t begin, int64_t end, double* sums) {
         for (int64_t piece = begin * n_head; piece < end * n_head; ++piece) {
           const T *a = x + piece * head_width, *b = dy + piece * head_width;
           T dot = 0;

@@ -28,11 +28,9 @@ Tensor softmax(const Tensor& x) {
 
 namespace cpu {
 
-constexpr int64_t kGrain = 1 << 14;  // elements
-
 template <class T>
 void softmax_forward(const T* x, T* y, int64_t rows, int64_t n) {
-  parallel_for(rows, ceil_div(kGrain, n), [=](int64_t begin, int64_t end) {
+  parallel_for(rows, ceil_div(kElementGrain, n), [=](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
       const T* in = x + row * n;
       T* out = y + row * n;
@@ -48,7 +46,7 @@ void softmax_forward(const T* x, T* y, int64_t rows, int64_t n) {
 
 template <class T>
 void softmax_backward(const T* y, const T* dy, T* dx, int64_t rows, int64_t n, bool accumulate) {
-  parallel_for(rows, ceil_div(kGrain, n), [=](int64_t begin, int64_t end) {
+  parallel_for(rows, ceil_div(kElementGrain, n), [=](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
       const T *p = y + row * n, *dp = dy + row * n;
       T* out = dx + row * n;

@@ -35,18 +35,18 @@ void copy_rows(const T* from, int64_t ld_from, T* to, int64_t ld_to, int64_t row
 
 /// A piece of a head's keys, and the queries that see any of it. dq of those queries, summed over the piece,
 /// lies at `row` of the partial sums.
-struct Piece {
+struct KeyPiece {
   Range keys, queries;
   int64_t row = 0;
 };
 
 /// Splits the keys so that few heads still keep many threads busy. Depends on the sizes only, not on the
 /// number of threads, and so do the sums.
-std::vector<Piece> pieces_of(const AttentionShape& s) {
+std::vector<KeyPiece> pieces_of(const AttentionShape& s) {
   const int64_t wanted = std::min(ceil_div(kJobs, s.batch * s.n_head), kMaxPieces);
   const int64_t tiles = ceil_div(s.tokens, kMaxKeyTile);
   const int64_t keys = std::max(ceil_div(tiles, wanted), kMinPieceTiles) * kMaxKeyTile;
-  std::vector<Piece> pieces;
+  std::vector<KeyPiece> pieces;
   int64_t row = 0;
   for (int64_t begin = 0; begin < s.tokens; begin += keys) {
     const Range piece{begin, std::min(begin + keys, s.tokens)};
@@ -129,7 +129,7 @@ void backward_tile(const AttentionShape& s, const HeadGradient<In, T>& head, Ran
 }
 
 template <class In, class T>
-void backward_piece(const AttentionShape& s, const HeadGradient<In, T>& head, const Piece& piece, T* dq,
+void backward_piece(const AttentionShape& s, const HeadGradient<In, T>& head, const KeyPiece& piece, T* dq,
                     const BackwardScratch<In, T>& scratch) {
   std::fill(dq, dq + piece.queries.size() * s.head_width, T(0));
   const int64_t tile = key_tile(s.visible);
@@ -145,9 +145,9 @@ void backward_piece(const AttentionShape& s, const HeadGradient<In, T>& head, co
 
 /// dq of a query (+)= the sum of its parts, in the order of the keys.
 template <class T>
-void sum_pieces(const AttentionShape& s, const std::vector<Piece>& pieces, const T* partial, int64_t t, T* dq,
-                bool accumulate) {
-  for (const Piece& piece : pieces) {
+void sum_pieces(const AttentionShape& s, const std::vector<KeyPiece>& pieces, const T* partial, int64_t t,
+                T* dq, bool accumulate) {
+  for (const KeyPiece& piece : pieces) {
     if (t < piece.queries.begin || t >= piece.queries.end) continue;
     put(partial + (piece.row + t - piece.queries.begin) * s.head_width, dq, s.head_width, accumulate);
     accumulate = true;
@@ -157,7 +157,7 @@ void sum_pieces(const AttentionShape& s, const std::vector<Piece>& pieces, const
 template <class In, class T>
 void backward_pieces(const AttentionShape& s, const T* q, const T* k, const T* v, const T* lse, const T* D,
                      const T* dout, T* dq, T* dk, T* dv, bool accumulate) {
-  const std::vector<Piece> pieces = pieces_of(s);
+  const std::vector<KeyPiece> pieces = pieces_of(s);
   if (pieces.empty()) return;
   const int64_t heads = s.batch * s.n_head, count = static_cast<int64_t>(pieces.size()), d = s.head_width;
   const int64_t rows = pieces.back().row + pieces.back().queries.size();
@@ -168,7 +168,7 @@ void backward_pieces(const AttentionShape& s, const T* q, const T* k, const T* v
   parallel_jobs(heads * count, [&](int64_t job) {
     const int64_t i = job / count;
     const Head at(s, i);
-    const Piece& piece = pieces[job % count];
+    const KeyPiece& piece = pieces[job % count];
     const HeadGradient<In, T> head{q_in.head(i), k_in.head(i),     v_in.head(i),   dout_in.head(i),
                                    q_in.ld(),    lse + at.scalars, D + at.scalars, dk + at.rows,
                                    dv + at.rows, accumulate};

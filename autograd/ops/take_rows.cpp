@@ -36,11 +36,11 @@ Tensor take_rows(const Tensor& x, int64_t first, int64_t step, int64_t count) {
 
 namespace cpu {
 
-constexpr int64_t kGrain = 16;  // rows
+constexpr int64_t kTakenRowGrain = 16;  // rows
 
 template <class T>
 void take_rows_forward(const RowSelection& s, const T* x, T* y) {
-  parallel_for(s.matrices * s.count, kGrain, [=](int64_t begin, int64_t end) {
+  parallel_for(s.matrices * s.count, kTakenRowGrain, [=](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const T* row = x + (i / s.count * s.rows + s.first + i % s.count * s.step) * s.width;
       std::copy(row, row + s.width, y + i * s.width);
@@ -51,11 +51,11 @@ void take_rows_forward(const RowSelection& s, const T* x, T* y) {
 template <class T>
 void take_rows_backward(const RowSelection& s, const T* dy, T* dx, bool accumulate) {
   if (!accumulate) {
-    parallel_for(s.matrices * s.rows, kGrain, [=](int64_t begin, int64_t end) {
+    parallel_for(s.matrices * s.rows, kTakenRowGrain, [=](int64_t begin, int64_t end) {
       std::fill(dx + begin * s.width, dx + end * s.width, T(0));
     });
   }
-  parallel_for(s.matrices * s.count, kGrain, [=](int64_t begin, int64_t end) {
+  parallel_for(s.matrices * s.count, kTakenRowGrain, [=](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       T* row = dx + (i / s.count * s.rows + s.first + i % s.count * s.step) * s.width;
       for (int64_t j = 0; j < s.width; ++j) row[j] += dy[i * s.width + j];

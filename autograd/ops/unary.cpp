@@ -35,11 +35,9 @@ Tensor elu1(const Tensor& x) { return unary<Elu1>("elu1", x); }
 
 namespace cpu {
 
-constexpr int64_t kGrain = 1 << 14;
-
 template <class F, class T>
 void unary_forward(const T* x, T* y, int64_t n) {
-  parallel_for(n, kGrain, [=](int64_t begin, int64_t end) {
+  parallel_for(n, kElementGrain, [=](int64_t begin, int64_t end) {
 #pragma omp simd
     for (int64_t i = begin; i < end; ++i) y[i] = F::value(x[i]);
   });
@@ -47,7 +45,7 @@ void unary_forward(const T* x, T* y, int64_t n) {
 
 template <class F, class T>
 void unary_backward(const T* x, const T* dy, T* dx, int64_t n, bool accumulate) {
-  parallel_for(n, kGrain, [=](int64_t begin, int64_t end) {
+  parallel_for(n, kElementGrain, [=](int64_t begin, int64_t end) {
     if (accumulate) {
 #pragma omp simd
       for (int64_t i = begin; i < end; ++i) dx[i] += dy[i] * F::derivative(x[i]);

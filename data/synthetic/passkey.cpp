@@ -9,7 +9,7 @@
 namespace tapestry {
 namespace {
 
-enum Stream : uint64_t { kNumber, kDepth, kFiller };
+enum PasskeyStream : uint64_t { kNumber, kDepth, kFillerText };
 
 void append(std::vector<int32_t>& tokens, const std::vector<int32_t>& more) {
   tokens.insert(tokens.end(), more.begin(), more.end());
@@ -32,7 +32,7 @@ class Passkey : public SyntheticTask {
 
   Example example(uint64_t key, Split split) const override {
     const std::vector<int32_t> number = tokens_of(digits(combine_keys(key, kNumber)));
-    const auto filler = filler_.tokens(combine_keys(key, kFiller), filler_length(number), split);
+    const auto filler = filler_.tokens(combine_keys(key, kFillerText), filler_length(number), split);
     const double depth = options_.depth >= 0 ? options_.depth : random_uniform(combine_keys(key, kDepth), 0);
     const auto told = filler.begin() + std::llround(depth * static_cast<double>(filler.size()));
     std::vector<int32_t> sequence(filler.begin(), told);

@@ -10,7 +10,7 @@
 namespace tapestry {
 namespace {
 
-enum Stream : uint64_t { kTokens, kPlaces, kKeys };
+enum RecallStream : uint64_t { kTokens, kPlaces, kKeys };
 
 /// A pair stands in a slot of two tokens; the value of slot s is token 2 s + 1.
 class Recall : public SyntheticTask {

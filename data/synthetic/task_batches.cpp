@@ -5,7 +5,7 @@
 namespace tapestry {
 namespace {
 
-enum Stream : uint64_t { kTraining, kHeldOut };
+enum SplitStream : uint64_t { kTraining, kHeldOut };
 
 }  // namespace
 
