@@ -102,7 +102,7 @@ Matrix softmax_map(const LayerAtWork& layer, int64_t head, double scale, const V
 }
 
 Visible local_of(const BsbrOptions& options) {
-  return {.chunk = options.chunk, .reach = options.overlap, .sink = options.sink};
+  return {.chunk = options.chunk, .reach = options.reach(), .sink = options.sink};
 }
 
 /// The `count` chunks below `end` with the largest score, ties to the later; [begin, end) may be chosen.

@@ -68,7 +68,7 @@ struct CoreCost {
   }
   double bsbr(const BsbrOptions& o) const {
     const double c = o.chunk, chunks = T / c;
-    const double local = 4 * C * T * ((std::min(c, T) + 1) / 2 + std::min<double>(o.overlap + o.sink, T));
+    const double local = 4 * C * T * ((std::min(c, T) + 1) / 2 + std::min<double>(o.reach() + o.sink, T));
     const double topk = std::min<double>(o.retrieved(), chunks);
     const double tokens = o.reads_tokens() && topk > 0 ? C * T * chunks + 4 * C * T * topk * c : 0;
     if (!o.reads_states() || !o.retrieves()) return local + tokens;

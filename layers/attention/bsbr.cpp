@@ -89,7 +89,7 @@ BlockRetrieval Bsbr::retrieval() const {
           .scale = scale_or_default(0),
           .chunk = options_.chunk,
           .topk = options_.retrieved(),
-          .overlap = options_.overlap,
+          .overlap = options_.reach(),
           .sink = options_.sink,
           .score_bias = options_.score_bias != "off"};
 }

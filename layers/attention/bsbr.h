@@ -25,7 +25,7 @@ class Bsbr : public ProjectedAttention {
   void add_state_reading();
 
   Visible visible() const {
-    return {.chunk = options_.chunk, .reach = options_.overlap, .sink = options_.sink};
+    return {.chunk = options_.chunk, .reach = options_.reach(), .sink = options_.sink};
   }
   Tensor local(const Tensor& q, const Tensor& k, const Tensor& v) const;
   int64_t finished(const Tensor& x) const;

@@ -17,7 +17,9 @@ const OptionTable<BsbrOptions>& bsbr_options() {
           .add("topk", &O::topk,
                "chunks retrieved at a time, a number or all; 0: local attention only; auto: all with read = "
                "state, else 2")
-          .add("overlap", &O::overlap, "tokens before its chunk that a token also reads locally", at_least(0))
+          .add("overlap", &O::overlap,
+               "tokens before its chunk that a token also reads locally; auto: one chunk, 0 with preset = "
+               "literal")
           .add("sink", &O::sink, "first tokens of the sequence that every token reads locally", at_least(0))
           .add("keys", &O::keys,
                "read = tokens or both: retrieval has its own projections, or shares q and k",
@@ -32,7 +34,9 @@ const OptionTable<BsbrOptions>& bsbr_options() {
                one_of({"auto", "none", "mean"}))
           .add("feature_map", &O::feature_map, "read = state or both: of q and k",
                one_of({"identity", "elu1", "softmax"}))
-          .add("normalise", &O::normalise, "read = state or both: divide by the summed weights; needs elu1")
+          .add("normalise", &O::normalise,
+               "read = state or both: divide by the summed weights; needs elu1 or "
+               "softmax")
           .add("eps", &O::eps, "added to those sums", at_least(0))
           .add("read_norm", &O::read_norm,
                "read = state or both: RMS norm a head of what is read, in place of a scale",
@@ -60,11 +64,18 @@ int64_t BsbrOptions::retrieved() const {
   return count;
 }
 
+int64_t BsbrOptions::reach() const {
+  if (overlap == "auto") return preset == "literal" ? 0 : chunk;
+  int64_t count = 0;
+  parse_value(overlap, at_least(0), count);
+  return count;
+}
+
 double BsbrOptions::keys_read_share(int64_t tokens) const {
-  const int64_t retrieved_keys = std::min(retrieved(), tokens / chunk) * chunk;
+  const int64_t retrieved_keys = std::min(retrieved(), tokens / chunk) * chunk, near = reach() + sink;
   double read = 0, all = 0;
   for (int64_t t = 0; t < tokens; ++t) {
-    const int64_t remote = std::max<int64_t>(t / chunk * chunk - overlap - sink, 0);
+    const int64_t remote = std::max<int64_t>(t / chunk * chunk - near, 0);
     read += static_cast<double>(t + 1 - remote + std::min(remote, retrieved_keys));
     all += static_cast<double>(t + 1);
   }
@@ -82,11 +93,17 @@ void check_bsbr_options(const BsbrOptions& o) {
   const auto reject = [&faults](bool wrong, const std::string& fault) {
     if (wrong) faults += (faults.empty() ? "" : "; ") + fault;
   };
-  try {
-    o.retrieved();
-  } catch (const Error&) {
-    reject(true, "bsbr.topk = " + o.topk + " is neither a number from 0 on nor all or auto");
-  }
+  const auto reject_unless_number = [&](auto count, const std::string& fault) {
+    try {
+      (o.*count)();
+    } catch (const Error&) {
+      reject(true, fault);
+    }
+  };
+  reject_unless_number(&BsbrOptions::retrieved,
+                       "bsbr.topk = " + o.topk + " is neither a number from 0 on nor all or auto");
+  reject_unless_number(&BsbrOptions::reach,
+                       "bsbr.overlap = " + o.overlap + " is neither a number from 0 on nor auto");
   const bool tokens_only = !o.reads_states();
   reject(o.reads_tokens() && o.preset != "none", "bsbr.preset = literal needs bsbr.read = state");
   reject(tokens_only && o.feature_map != "identity", "bsbr.feature_map needs bsbr.read = state or both");
@@ -94,7 +111,8 @@ void check_bsbr_options(const BsbrOptions& o) {
   reject(tokens_only && o.read_norm != "none", "bsbr.read_norm needs bsbr.read = state or both");
   reject(tokens_only && o.compression != 0, "bsbr.compression needs bsbr.read = state or both");
   reject(!o.reads_tokens() && o.keys != "own", "bsbr.keys = shared needs bsbr.read = tokens or both");
-  reject(o.normalise && o.feature_map != "elu1", "bsbr.normalise needs bsbr.feature_map = elu1");
+  reject(o.normalise && o.feature_map == "identity",
+         "bsbr.normalise needs bsbr.feature_map = elu1 or softmax");
   reject(o.normalise && o.read_norm != "none", "bsbr.normalise and bsbr.read_norm exclude each other");
   check(faults.empty(), Exit::usage, faults);
 }

@@ -9,7 +9,7 @@ struct BsbrOptions {
   std::string read = "tokens";
   int64_t chunk = 128;
   std::string topk = "auto";
-  int64_t overlap = 0;
+  std::string overlap = "auto";
   int64_t sink = 0;
 
   // How tokens are read (7.6).
@@ -31,6 +31,8 @@ struct BsbrOptions {
   /// Chunks retrieved at a time, at most; 0: local attention only. With read = both those whose tokens are
   /// read: states are mixed of all.
   int64_t retrieved() const;
+  /// Tokens before its chunk that a token also reads locally.
+  int64_t reach() const;
   /// Whether anything but local tokens is read.
   bool retrieves() const { return retrieved() > 0 || (reads_tokens() && reads_states()); }
   /// Share of the causal pairs of query and key that read = tokens scores in a sequence of `tokens`; a

@@ -27,6 +27,7 @@ class Compare : public testing::Test {
     Config config;
     config.set("bsbr.chunk", "4", "test");
     config.set("bsbr.topk", "0", "test");
+    config.set("bsbr.overlap", "0", "test");
     b_ = convert(*source_, {.attention = {"bsbr"}, .layers = "1"}, config, 1).model;
   }
 
@@ -96,7 +97,7 @@ TEST_F(Compare, HiddenStatesOnlyOfModelsBuiltAlike) {
 TEST_F(Compare, CommandReportsEverything) {
   const std::string model = folder_ / "bsbr.h5";
   ASSERT_EQ(shell("tapestry convert --from " + (folder_ / "gpt2") + " --output " + model +
-                  " --attention bsbr --layers 1 --bsbr.chunk 4 --bsbr.topk 0")
+                  " --attention bsbr --layers 1 --bsbr.chunk 4 --bsbr.topk 0 --bsbr.overlap 0")
                 .status,
             0);
   const ShellResult result = shell("tapestry compare --a " + (folder_ / "gpt2") + " --b " + model +
@@ -124,7 +125,8 @@ TEST(KeysRead, ByAttention) {
   EXPECT_EQ(share("standard", {}), 1);
   EXPECT_EQ(share("standard,sliding_window", {{"sliding_window.window", "1"}}), (1 + 0.4) / 2);
   EXPECT_EQ(share("sliding_window", {{"sliding_window.window", "1"}, {"sliding_window.sink", "1"}}), 0.7);
-  EXPECT_EQ(share("bsbr", {{"bsbr.chunk", "2"}, {"bsbr.read", "state"}}), 0.6);
+  EXPECT_EQ(share("bsbr", {{"bsbr.chunk", "2"}, {"bsbr.read", "state"}, {"bsbr.overlap", "0"}}), 0.6);
+  EXPECT_EQ(share("bsbr", {{"bsbr.chunk", "1"}, {"bsbr.read", "state"}}), 0.7);
   EXPECT_EQ(share("bsbr", {{"bsbr.chunk", "2"}, {"bsbr.topk", "1"}}), 1);
   EXPECT_EQ(share("linear", {}), std::nullopt);
 }

@@ -68,7 +68,7 @@ TEST(StepFlops, AttentionCountsVisiblePairs) {
   const Config window = config_of({{"sliding_window.window", "7"}});
   EXPECT_DOUBLE_EQ(*attention_flops(model_with("sliding_window"), window, shape),
                    of_pair * pairs({.chunk = 1, .reach = 6}));
-  const Config local = config_of({{"bsbr.topk", "0"}, {"bsbr.chunk", "8"}});
+  const Config local = config_of({{"bsbr.topk", "0"}, {"bsbr.chunk", "8"}, {"bsbr.overlap", "0"}});
   EXPECT_DOUBLE_EQ(*attention_flops(model_with("bsbr"), local, shape),
                    of_pair * pairs({.chunk = 8, .reach = 0}));
 }
@@ -105,9 +105,9 @@ TEST(StepFlops, BsbrCoreIsThatOfTheSpecification) {
   const StepShape shape{.batch_size = 1, .seq_len = T, .training = false};
   const double c = 8, N = T / c, d = C / H, local = 4 * C * T * (c + 1) / 2;
   const auto core = [&](const Config& config) { return *attention_flops(model_with("bsbr"), config, shape); };
-  EXPECT_DOUBLE_EQ(core(config_of({{"bsbr.read", "state"}, {"bsbr.chunk", "8"}})),
+  EXPECT_DOUBLE_EQ(core(config_of({{"bsbr.read", "state"}, {"bsbr.chunk", "8"}, {"bsbr.overlap", "0"}})),
                    L * (local + 4 * T * C * d + N * N * (C + C * d)));
-  EXPECT_DOUBLE_EQ(core(config_of({{"bsbr.read", "tokens"}, {"bsbr.chunk", "8"}, {"bsbr.topk", "2"}})),
+  EXPECT_DOUBLE_EQ(core(config_of({{"bsbr.chunk", "8"}, {"bsbr.topk", "2"}, {"bsbr.overlap", "0"}})),
                    L * (local + C * T * T / c + 4 * C * T * 2 * c));
 }
 

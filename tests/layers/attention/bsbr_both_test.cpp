@@ -48,7 +48,7 @@ TEST(BsbrBoth, EqualsTheDenseForm) {
   all[3].keys = "shared";
   all[4].score_bias = "off";
   all[4].state_scale = "none";
-  all[5].overlap = 3;
+  all[5].overlap = "3";
   all[5].sink = 2;
   all[5].read_norm = "rms";
   all[6].feature_map = "elu1";

@@ -32,7 +32,15 @@ TEST(BsbrOptions, TopkDependsOnWhatIsRead) {
   EXPECT_EQ(read("topk = 0").retrieved(), 0);
 }
 
+TEST(BsbrOptions, TheOverlapIsAChunkUnlessGiven) {
+  EXPECT_EQ(read("chunk = 32").reach(), 32);
+  EXPECT_EQ(read("read = state\nchunk = 32").reach(), 32);
+  EXPECT_EQ(read("chunk = 32\noverlap = 5").reach(), 5);
+}
+
 TEST(BsbrOptions, ThePresetChangesDefaultsOnly) {
+  EXPECT_EQ(read("read = state\npreset = literal").reach(), 0);
+  EXPECT_EQ(read("read = state\npreset = literal\noverlap = 7").reach(), 7);
   EXPECT_TRUE(read("read = state").state_means());
   EXPECT_TRUE(read("read = state").gated());
   EXPECT_FALSE(read("read = state\npreset = literal").state_means());
@@ -52,6 +60,8 @@ TEST(BsbrOptions, WhatDoesNotGoTogetherIsNamed) {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"topk = -1", "bsbr.topk = -1"},
       {"topk = two", "bsbr.topk = two"},
+      {"overlap = -1", "bsbr.overlap = -1"},
+      {"overlap = a chunk", "bsbr.overlap = a chunk"},
       {"read = tokens\npreset = literal", "bsbr.preset"},
       {"read = both\npreset = literal", "bsbr.preset"},
       {"read = tokens\nfeature_map = elu1", "bsbr.feature_map"},

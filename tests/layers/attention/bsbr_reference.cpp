@@ -61,7 +61,7 @@ struct Head {
   double scale() const { return 1 / std::sqrt(static_cast<double>(q[0].size())); }
 
   bool visible(int64_t t, int64_t i) const {
-    return i <= t && (i >= t / o.chunk * o.chunk - o.overlap || i < o.sink);
+    return i <= t && (i >= t / o.chunk * o.chunk - o.reach() || i < o.sink);
   }
 
   /// The key by which chunk j is retrieved.

@@ -79,9 +79,9 @@ TEST(BsbrState, TheFirstChunkIsSoftmaxAttention) {
 TEST(BsbrState, AClosedGateAndAllInSightIsSoftmaxAttention) {
   BsbrOptions options = plain();
   options.gate = "head";
-  options.overlap = 29;
+  options.overlap = "29";
   EXPECT_LE(difference(with(options, input()), standard(input())), 1e-14);
-  options.overlap = 0;
+  options.overlap = "0";
   options.sink = 29;
   EXPECT_LE(difference(with(options, input()), standard(input())), 1e-14);
 }
@@ -230,23 +230,26 @@ OpCase twin_case(const std::string& name, const BsbrOptions& options, int64_t to
 std::vector<OpCase> twins() {
   BsbrOptions usual = plain();
   usual.preset = "none";
-  BsbrOptions softmax = usual, norm = usual, both = usual, normalised = usual;
+  BsbrOptions softmax = usual, norm = usual, both = usual, normalised = usual, weighted = usual;
   softmax.feature_map = "softmax";
   norm.read_norm = "rms";
   both.feature_map = "softmax";
   both.read_norm = "rms";
   both.topk = "2";
-  both.overlap = 3;
+  both.overlap = "3";
   both.sink = 2;
   both.chunk = 4;
   normalised.feature_map = "elu1";
   normalised.normalise = true;
+  weighted.feature_map = "softmax";
+  weighted.normalise = true;
   return {twin_case("usual", usual, 29),
           twin_case("literal", plain(), 17),
           twin_case("softmax_map", softmax, 29),
           twin_case("read_norm", norm, 29),
           twin_case("everything", both, 30),
           twin_case("normalised", normalised, 25),
+          twin_case("softmax_normalised", weighted, 25),
           twin_case("short", norm, 5)};
 }
 

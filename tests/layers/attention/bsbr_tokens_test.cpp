@@ -47,6 +47,7 @@ TEST(BsbrTokens, ReadingAllChunksByTheKeysOfTokensIsSoftmaxAttention) {
   BsbrOptions options = tokens_options();
   options.keys = "shared";
   options.score_bias = "off";
+  options.overlap = "0";
   for (const char* topk : {"all", "6", "1000"}) {
     options.topk = topk;
     EXPECT_LE(difference(with(options), standard()), 1e-13) << topk;
@@ -66,7 +67,7 @@ TEST(BsbrTokens, TheFirstChunkIsSoftmaxAttention) {
 TEST(BsbrTokens, NothingRetrievedIsLocalAttention) {
   BsbrOptions options = tokens_options();
   options.topk = "0";
-  options.overlap = 3;
+  options.overlap = "3";
   BsbrOptions local = options;
   local.read = "state";
   EXPECT_EQ(with(options), with(local));
@@ -113,7 +114,10 @@ TEST(BsbrTokens, ShareOfKeysRead) {
   BsbrOptions options = tokens_options();
   options.chunk = 2;
   options.topk = "1";
-  // Keys read by tokens 0 to 6: 1, 2, then a chunk and what is local, 3, 4, 3, 4, 3 of 1 + ... + 7.
+  // Keys read by tokens 0 to 6, the chunk before being local: 1, 2, 3, 4, 5, 6, 5 of 1 + ... + 7.
+  EXPECT_NEAR(options.keys_read_share(7), 26.0 / 28, 1e-12);
+  options.overlap = "0";
+  // Keys read by tokens 0 to 6: 1, 2, then a chunk and what is local, 3, 4, 3, 4, 3.
   EXPECT_NEAR(options.keys_read_share(7), 20.0 / 28, 1e-12);
   options.sink = 2;  // chunk 0 is local now: 1, 2, 3, 4, 5, 6, 5
   EXPECT_NEAR(options.keys_read_share(7), 26.0 / 28, 1e-12);
