@@ -27,7 +27,7 @@ void for_row_pieces(int64_t rows, int64_t n, const Work& work) {
 /// to[i] (+)= at(i) for i in [begin, end)
 template <class T, class At>
 void write(T* to, int64_t begin, int64_t end, bool accumulate, const At& at) {
-  if (accumulate) {
+  if (accumulate) {  // NOLINT(bugprone-branch-clone): it does not look behind the pragmas
 #pragma omp simd
     for (int64_t i = begin; i < end; ++i) to[i] += at(i);
   } else {

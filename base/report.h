@@ -1,5 +1,6 @@
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -25,7 +26,8 @@ class Figure {
 
   Figure() = default;  // not measured: "-" for people, null in JSON
   template <class T>
-  Figure(T&& value) : value_(stored(std::forward<T>(value))) {}
+  requires(!std::same_as<std::remove_cvref_t<T>, Figure>) Figure(T&& value)
+      : value_(stored(std::forward<T>(value))) {}
   // Not by the variant's own copy constructor: in code of GCC 12, without memory for a text it jumps astray.
   Figure(const Figure& other) {
     std::visit([this](auto copy) { value_ = std::move(copy); }, other.value_);

@@ -91,9 +91,9 @@ void save_tokenizer(const Tokenizer& tokenizer, const std::string& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
   check(!error, Exit::io, "cannot make the folder '", folder, "': ", error.message());
-  for (const auto& [name, content] : tokenizer.files()) write_file_atomically(folder + "/" + name, content);
-  if (tokenizer.kind() == "bpe")
-    write_file_atomically(folder + "/" + kTokenizerJson, tokenizer_json_of(tokenizer));
+  const fs::path in = folder;
+  for (const auto& [name, content] : tokenizer.files()) write_file_atomically(in / name, content);
+  if (tokenizer.kind() == "bpe") write_file_atomically(in / kTokenizerJson, tokenizer_json_of(tokenizer));
 }
 
 }  // namespace tapestry

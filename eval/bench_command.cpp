@@ -178,7 +178,8 @@ std::vector<BenchSeries> series_of(const std::vector<Case>& cases, const std::ve
   std::vector<double> seconds, bytes;
   for (size_t i = 0; i < cases.size(); ++i) {
     seconds.push_back(figures[i].run.median);
-    bytes.push_back(static_cast<double>(figures[i].run_bytes / cases[i].shape.batch_size));
+    bytes.push_back(static_cast<double>(figures[i].run_bytes) /
+                    static_cast<double>(cases[i].shape.batch_size));
   }
   return series_of(cases, seconds, bytes);
 }

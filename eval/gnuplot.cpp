@@ -2,6 +2,7 @@
 
 #include <spawn.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <filesystem>
@@ -9,8 +10,6 @@
 
 #include "base/error.h"
 #include "data/atomic_file.h"
-
-extern char** environ;
 
 namespace tapestry {
 

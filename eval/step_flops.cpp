@@ -118,7 +118,8 @@ double flops_of(const std::vector<Gemm>& products) {
 
 std::optional<double> attention_flops(const ModelOptions& model, const Config& config,
                                       const StepShape& shape) {
-  const CoreCost cost{double(shape.seq_len), double(model.n_embd), double(model.n_embd / model.n_head)};
+  const CoreCost cost{double(shape.seq_len), double(model.n_embd),
+                      double(model.n_embd) / double(model.n_head)};
   double flops = 0;
   for (int64_t layer = 0; layer < model.n_layer; ++layer) {
     const auto of_layer = layer_flops(model.attention_of(layer), config, layer, cost);

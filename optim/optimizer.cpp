@@ -30,7 +30,7 @@ std::vector<Tensor> Optimizer::add_state(const std::string& kind) {
   for (const auto& [name, parameter] : parameters_) {
     const Tensor& value = parameter.value();
     tensors.push_back(Tensor::zeros(value.shape(), value.dtype(), value.device()));
-    state_.push_back({kind + "/" + name, tensors.back()});
+    state_.push_back({join(kind, "/", name), tensors.back()});
   }
   return tensors;
 }

@@ -37,7 +37,7 @@ void sgd_update(const SgdBlock<T>* blocks, size_t count, const double* gradient_
   if (!std::isfinite(*gradient_scale)) return;
   const T scale = static_cast<T>(*gradient_scale);
   for_pieces(blocks, count, [scale](SgdBlock<T> to, int64_t begin, int64_t end) {
-    if (to.buffer) {
+    if (to.buffer) {  // NOLINT(bugprone-branch-clone): it does not look behind the pragmas
 #pragma omp simd
       for (int64_t i = begin; i < end; ++i) to.element(to.p[i], scale * to.g[i], to.buffer[i]);
     } else {

@@ -57,8 +57,8 @@ def is_trained(run):
         config_value(run, "train", "max_steps"))
 
 
-def is_on_task(run):
-    return bool(config_value(run, "data", "task"))
+def task_of(run):
+    return config_value(run, "data", "task")
 
 
 class Stopped(Exception):
@@ -109,7 +109,9 @@ class Study:
 
     def evaluation(self, run):
         command = ["eval", "--checkpoint", run / "last.h5"]
-        if is_on_task(run):
+        if task_of(run) == "passkey":
+            return [*command, "--sequences", 160, "--seq-len", 8192]
+        if task_of(run):
             return [*command, "--sequences", 512]
         return [*command, "--tokens", self.args.tokens, "--by-position", 16, "--max-tokens", 262144]
 

@@ -17,7 +17,7 @@ namespace {
 
 void check_expressible(const ModelOptions& model, const Config& config) {
   Violations wrong;
-  const double usual = 1 / std::sqrt(static_cast<double>(model.n_embd / model.n_head));
+  const double usual = 1 / std::sqrt(static_cast<double>(model.n_embd) / static_cast<double>(model.n_head));
   for (int64_t layer = 0; layer < model.n_layer; ++layer) {
     const std::string& attention = model.attention_of(layer);
     wrong.require(

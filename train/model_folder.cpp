@@ -123,7 +123,7 @@ void FolderSource::read_config() {
     wrong.require(options.is_object(), where, ": ", shown(section), " is no object");
     if (!options.is_object()) continue;
     for (const auto& [name, value] : options.items())
-      set_option(known, section + "." + name, value, file, config_, wrong);
+      set_option(known, join(section, ".", name), value, file, config_, wrong);
   }
   wrong.throw_if_any(Exit::input);
 }

@@ -72,7 +72,7 @@ std::vector<std::string> StateFile::parts() const {
   const size_t layers = file_.list("layers").size();
   for (size_t layer = 0; layer < layers; ++layer) {
     const std::string group = join("layers/", layer);
-    for (const std::string& part : file_.list(group)) parts.push_back(group + "/" + part);
+    for (const std::string& part : file_.list(group)) parts.push_back(join(group, "/", part));
   }
   return parts;
 }
