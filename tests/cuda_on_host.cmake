@@ -4,11 +4,9 @@
 # program would not link); not that a device runs them.
 find_package(Boost REQUIRED COMPONENTS context)
 
-# Everything that looks at TAPESTRY_CUDA; the rest is taken from the library.
-file(GLOB_RECURSE seam_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/autograd/*.cpp ${PROJECT_SOURCE_DIR}/optim/*.cpp)
-list(APPEND seam_sources ${PROJECT_SOURCE_DIR}/layers/block.cpp ${PROJECT_SOURCE_DIR}/eval/gemm_floor.cpp)
 file(GLOB stand_ins CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/support/cuda_on_host/*.cpp)
 list(FILTER stand_ins EXCLUDE REGEX "_test\\.cpp$")
+list(TRANSFORM seam_sources PREPEND ${PROJECT_SOURCE_DIR}/)
 list(FILTER seam_sources EXCLUDE REGEX "/(gemm|triangular|delta_rule_kernels|softmax_attention_backward)\\.cpp$")
 file(GLOB_RECURSE kernel_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/autograd/*.cu ${PROJECT_SOURCE_DIR}/optim/*.cu)
 set_source_files_properties(${kernel_sources} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-xc++")
