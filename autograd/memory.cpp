@@ -23,7 +23,7 @@ namespace {
 
 constexpr int64_t kAlignment = 64;
 constexpr int64_t kHugePage = int64_t{2} << 20;
-constexpr int64_t kCopyGrain = 1 << 15;
+constexpr int64_t kAdditionGrain = 1 << 15;
 
 }  // namespace
 
@@ -46,7 +46,7 @@ void fill(T* x, T value, int64_t n) {
 
 template <class T>
 void add_to(T* to, const T* from, int64_t n) {
-  parallel_for(n, kCopyGrain, [&](int64_t begin, int64_t end) {
+  parallel_for(n, kAdditionGrain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) to[i] += from[i];
   });
 }

@@ -52,7 +52,7 @@ class ConfigFile {
       : name_(std::move(name)), known_(known), config_(config) {}
 
   void read(const std::string& text) {
-    std::istringstream lines(text);
+    std::istringstream lines = text_stream(text);
     std::string line;
     for (number_ = 1; next_line(lines, line); ++number_) {
       if (!check_encoding(line)) break;
@@ -88,8 +88,7 @@ class ConfigFile {
   }
 
   void read_value(const std::string& line) {
-    std::istringstream stream(line);
-    stream.exceptions(std::ios::badbit);  // without memory the value would be skipped
+    std::istringstream stream = text_stream(line);
     try {
       for (const auto& option : po::parse_config_file(stream, po::options_description(), true).options) {
         if (!skip_) store(option.string_key, option.value.front());

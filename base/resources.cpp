@@ -31,7 +31,7 @@ int64_t field_in(const std::string& path, const std::string& name) {
   std::ifstream file(path);
   std::string line;
   while (next_line(file, line)) {
-    std::istringstream words(line);
+    std::istringstream words = text_stream(line);
     std::string first;
     int64_t number = 0;
     if (words >> first >> number && first == name) return number;
@@ -51,7 +51,7 @@ std::vector<std::string> control_groups(const std::string& controller) {
   std::vector<std::string> folders;
   std::string line;
   while (next_line(file, line)) {
-    std::istringstream parts(line);
+    std::istringstream parts = text_stream(line);
     std::string id, controllers, path;
     std::getline(parts, id, ':');
     std::getline(parts, controllers, ':');

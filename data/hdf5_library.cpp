@@ -70,35 +70,6 @@ std::string last_error() {
 
 bool last_error_is_lock() { return is_about_lock(innermost_message()); }
 
-template <>
-Element element<int32_t>() {
-  return {"int32", H5T_STD_I32LE, H5T_NATIVE_INT32};
-}
-template <>
-Element element<int64_t>() {
-  return {"int64", H5T_STD_I64LE, H5T_NATIVE_INT64};
-}
-template <>
-Element element<uint8_t>() {
-  return {"uint8", H5T_STD_U8LE, H5T_NATIVE_UINT8};
-}
-template <>
-Element element<uint16_t>() {
-  return {"uint16", H5T_STD_U16LE, H5T_NATIVE_UINT16};
-}
-template <>
-Element element<uint32_t>() {
-  return {"uint32", H5T_STD_U32LE, H5T_NATIVE_UINT32};
-}
-template <>
-Element element<float>() {
-  return {"float32", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT};
-}
-template <>
-Element element<double>() {
-  return {"float64", H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE};
-}
-
 Hdf5Id text_type() {
   Hdf5Id type = own(H5Tcopy(H5T_C_S1), H5Tclose);
   H5Tset_size(type.get(), H5T_VARIABLE);

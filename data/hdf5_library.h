@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "data/hdf5_file.h"
@@ -51,21 +52,15 @@ struct Element {
   hid_t file, memory;
 };
 template <class T>
-Element element();
-template <>
-Element element<int32_t>();
-template <>
-Element element<int64_t>();
-template <>
-Element element<uint8_t>();
-template <>
-Element element<uint16_t>();
-template <>
-Element element<uint32_t>();
-template <>
-Element element<float>();
-template <>
-Element element<double>();
+Element element() {
+  if constexpr (std::is_same_v<T, int32_t>) return {"int32", H5T_STD_I32LE, H5T_NATIVE_INT32};
+  if constexpr (std::is_same_v<T, int64_t>) return {"int64", H5T_STD_I64LE, H5T_NATIVE_INT64};
+  if constexpr (std::is_same_v<T, uint8_t>) return {"uint8", H5T_STD_U8LE, H5T_NATIVE_UINT8};
+  if constexpr (std::is_same_v<T, uint16_t>) return {"uint16", H5T_STD_U16LE, H5T_NATIVE_UINT16};
+  if constexpr (std::is_same_v<T, uint32_t>) return {"uint32", H5T_STD_U32LE, H5T_NATIVE_UINT32};
+  if constexpr (std::is_same_v<T, float>) return {"float32", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT};
+  if constexpr (std::is_same_v<T, double>) return {"float64", H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE};
+}
 
 /// A new variable-length UTF-8 string type.
 Hdf5Id text_type();

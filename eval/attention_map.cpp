@@ -101,10 +101,6 @@ Matrix softmax_map(const LayerAtWork& layer, int64_t head, double scale, const V
   return weights;
 }
 
-Visible local_of(const BsbrOptions& options) {
-  return {.chunk = options.chunk, .reach = options.reach(), .sink = options.sink};
-}
-
 /// The `count` chunks below `end` with the largest score, ties to the later; [begin, end) may be chosen.
 std::vector<int64_t> best_chunks(const Eigen::Ref<const Eigen::VectorXd>& scores, int64_t begin, int64_t end,
                                  int64_t count) {
@@ -156,7 +152,7 @@ void add_states(const LayerAtWork& layer, int64_t head, const BsbrOptions& optio
 /// ATTENTION section 7.6; with read = both, states of all chunks too.
 Matrix token_map(const LayerAtWork& layer, int64_t head, const BsbrOptions& options) {
   const int64_t tokens = layer.tokens(), c = options.chunk, finished = finished_chunks(tokens, c);
-  const Visible local = local_of(options);
+  const Visible local = options.visible();
   if (finished == 0 || !options.retrieves()) return softmax_map(layer, head, layer.scale(0), local);
   const Tensor plain_q = layer.project("q"), plain_k = layer.project("k");
   const Tensor r = layer.has("r") ? layer.project("r") : plain_q;
@@ -194,7 +190,7 @@ Matrix token_map(const LayerAtWork& layer, int64_t head, const BsbrOptions& opti
 
 Matrix state_map(const LayerAtWork& layer, int64_t head, const BsbrOptions& options) {
   const int64_t c = options.chunk, finished = finished_chunks(layer.tokens(), c);
-  Matrix weights = softmax_map(layer, head, layer.scale(0), local_of(options));
+  Matrix weights = softmax_map(layer, head, layer.scale(0), options.visible());
   if (finished == 0 || options.retrieved() == 0) return weights;
   const Tensor h = take_rows(layer.project("h"), c - 1, c, finished);
   add_states(layer, head, options, layer.head(layer.project("r"), head), layer.head(h, head),

@@ -3,7 +3,6 @@
 #include <charconv>
 #include <cmath>
 #include <fstream>
-#include <sstream>
 #include <string>
 
 #include "base/error.h"
@@ -42,14 +41,12 @@ RunLog::RunLog(const std::filesystem::path& path, int64_t last_step) : path_(pat
 }
 
 void RunLog::write(const LogRow& row) {
-  std::ostringstream line;
-  line.exceptions(std::ios::badbit);
-  line << row.step << ',' << row.tokens << ',' << cell(row.train_loss) << ',' << cell(row.valid_loss) << ','
-       << cell(std::exp(row.valid_loss)) << ',' << cell(row.learning_rate) << ',' << cell(row.grad_norm)
-       << ',' << cell(row.tokens_per_second) << ',' << cell(row.seconds) << ',' << row.peak_memory_bytes
-       << '\n';
+  const std::string line =
+      join(row.step, ',', row.tokens, ',', cell(row.train_loss), ',', cell(row.valid_loss), ',',
+           cell(std::exp(row.valid_loss)), ',', cell(row.learning_rate), ',', cell(row.grad_norm), ',',
+           cell(row.tokens_per_second), ',', cell(row.seconds), ',', row.peak_memory_bytes, '\n');
   std::ofstream file(path_, std::ios::app);
-  file << line.str() << std::flush;
+  file << line << std::flush;
   check(file.good(), Exit::io, "cannot write ", path_.string(), ": is the disk full?");
 }
 

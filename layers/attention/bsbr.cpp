@@ -66,7 +66,8 @@ Tensor Bsbr::operator()(const Tensor& x) const {
 }
 
 Tensor Bsbr::local(const Tensor& q, const Tensor& k, const Tensor& v) const {
-  return softmax_attention(positioned(q), positioned(k), v, n_head(), scale_or_default(0), visible());
+  return softmax_attention(positioned(q), positioned(k), v, n_head(), scale_or_default(0),
+                           options_.visible());
 }
 
 int64_t Bsbr::finished(const Tensor& x) const {

@@ -24,9 +24,6 @@ class Bsbr : public ProjectedAttention {
   /// The other parameters of reading states.
   void add_state_reading();
 
-  Visible visible() const {
-    return {.chunk = options_.chunk, .reach = options_.reach(), .sink = options_.sink};
-  }
   Tensor local(const Tensor& q, const Tensor& k, const Tensor& v) const;
   int64_t finished(const Tensor& x) const;
   BlockRetrieval retrieval() const;

@@ -26,7 +26,7 @@ Tensor through(const Parameter& map, const Tensor& states) {
 
 AttentionState Bsbr::begin_state() const {
   const bool every_key = options_.reads_tokens() && options_.retrieved() > 0;
-  AttentionState state = key_value_state(every_key ? Visible{} : visible());
+  AttentionState state = key_value_state(every_key ? Visible{} : options_.visible());
   if (!options_.retrieves()) return state;
   state.add("h", dims_.n_embd, keep_chunks(options_.chunk));
   if (options_.reads_tokens()) state.add("running_mean", dims_.n_embd, keep_one);
@@ -68,7 +68,7 @@ Tensor Bsbr::extend_with_tokens(const Rows& rows, AttentionState& state) const {
   if (options_.retrieves()) add_summaries(h_ ? rows.x : rows.k, state);
   const Tensor y = options_.retrieved() > 0
                        ? retrieve_tokens(rows, state)
-                       : attend(rows.q, rows.k, rows.v, scale_or_default(0), visible(), state);
+                       : attend(rows.q, rows.k, rows.v, scale_or_default(0), options_.visible(), state);
   if (!options_.reads_states()) return y;
   const Tensor g = read_on(
       rows, [&](int64_t chunks) { return take_rows(rows.r, 0, options_.chunk, chunks); }, state);
@@ -99,7 +99,7 @@ void Bsbr::add_summaries(const Tensor& rows, AttentionState& state) const {
 }
 
 Tensor Bsbr::extend_with_states(const Rows& rows, AttentionState& state) const {
-  const Tensor y = attend(rows.q, rows.k, rows.v, scale_or_default(0), visible(), state);
+  const Tensor y = attend(rows.q, rows.k, rows.v, scale_or_default(0), options_.visible(), state);
   if (!options_.retrieves()) return y;
   const int64_t c = options_.chunk, past = state.position() % c, finished = (past + rows.x.dim(1)) / c;
   if (finished > 0) state["h"].append((*h_)(take_rows(rows.x, c - 1 - past, c, finished)));

@@ -4,6 +4,15 @@
 #include <limits>
 
 namespace tapestry {
+namespace {
+
+int64_t count_in(const std::string& text) {
+  int64_t count = 0;
+  parse_value(text, at_least(0), count);
+  return count;
+}
+
+}  // namespace
 
 const OptionTable<BsbrOptions>& bsbr_options() {
   using O = BsbrOptions;
@@ -35,8 +44,7 @@ const OptionTable<BsbrOptions>& bsbr_options() {
           .add("feature_map", &O::feature_map, "read = state or both: of q and k",
                one_of({"identity", "elu1", "softmax"}))
           .add("normalise", &O::normalise,
-               "read = state or both: divide by the summed weights; needs elu1 or "
-               "softmax")
+               "read = state or both: divide by the summed weights; needs elu1 or softmax")
           .add("eps", &O::eps, "added to those sums", at_least(0))
           .add("read_norm", &O::read_norm,
                "read = state or both: RMS norm a head of what is read, in place of a scale",
@@ -58,17 +66,12 @@ const OptionTable<BsbrOptions>& bsbr_options() {
 
 int64_t BsbrOptions::retrieved() const {
   if (topk == "all" || (topk == "auto" && !reads_tokens())) return std::numeric_limits<int64_t>::max();
-  if (topk == "auto") return 2;
-  int64_t count = 0;
-  parse_value(topk, at_least(0), count);
-  return count;
+  return topk == "auto" ? 2 : count_in(topk);
 }
 
 int64_t BsbrOptions::reach() const {
   if (overlap == "auto") return preset == "literal" ? 0 : chunk;
-  int64_t count = 0;
-  parse_value(overlap, at_least(0), count);
-  return count;
+  return count_in(overlap);
 }
 
 double BsbrOptions::keys_read_share(int64_t tokens) const {

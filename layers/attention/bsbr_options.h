@@ -1,5 +1,6 @@
 #pragma once
 
+#include "autograd/ops/softmax_attention.h"
 #include "base/options.h"
 
 namespace tapestry {
@@ -33,6 +34,8 @@ struct BsbrOptions {
   int64_t retrieved() const;
   /// Tokens before its chunk that a token also reads locally.
   int64_t reach() const;
+  /// What is read locally.
+  Visible visible() const { return {.chunk = chunk, .reach = reach(), .sink = sink}; }
   /// Whether anything but local tokens is read.
   bool retrieves() const { return retrieved() > 0 || (reads_tokens() && reads_states()); }
   /// Share of the causal pairs of query and key that read = tokens scores in a sequence of `tokens`; a

@@ -107,8 +107,10 @@ TEST(StepFlops, BsbrCoreIsThatOfTheSpecification) {
   const auto core = [&](const Config& config) { return *attention_flops(model_with("bsbr"), config, shape); };
   EXPECT_DOUBLE_EQ(core(config_of({{"bsbr.read", "state"}, {"bsbr.chunk", "8"}, {"bsbr.overlap", "0"}})),
                    L * (local + 4 * T * C * d + N * N * (C + C * d)));
-  EXPECT_DOUBLE_EQ(core(config_of({{"bsbr.chunk", "8"}, {"bsbr.topk", "2"}, {"bsbr.overlap", "0"}})),
-                   L * (local + C * T * T / c + 4 * C * T * 2 * c));
+  EXPECT_DOUBLE_EQ(
+      core(config_of(
+          {{"bsbr.read", "tokens"}, {"bsbr.chunk", "8"}, {"bsbr.topk", "2"}, {"bsbr.overlap", "0"}})),
+      L * (local + C * T * T / c + 4 * C * T * 2 * c));
 }
 
 }  // namespace
