@@ -153,6 +153,8 @@ void add_states(const LayerAtWork& layer, int64_t head, const BsbrOptions& optio
 Matrix token_map(const LayerAtWork& layer, int64_t head, const BsbrOptions& options) {
   const int64_t tokens = layer.tokens(), c = options.chunk, finished = finished_chunks(tokens, c);
   const Visible local = options.visible();
+  const bool retrieves = head >= layer.n_head() - options.retrieving(layer.n_head());
+  const int64_t topk = retrieves ? options.retrieved() : 0;
   if (finished == 0 || !options.retrieves()) return softmax_map(layer, head, layer.scale(0), local);
   const Tensor plain_q = layer.project("q"), plain_k = layer.project("k");
   const Tensor r = layer.has("r") ? layer.project("r") : plain_q;
@@ -173,7 +175,7 @@ Matrix token_map(const LayerAtWork& layer, int64_t head, const BsbrOptions& opti
       end = j + 1;
     }
     const Eigen::VectorXd row = chunk_scores.row(t).transpose();
-    for (const int64_t j : best_chunks(row, begin, end, options.retrieved())) {
+    for (const int64_t j : best_chunks(row, begin, end, topk)) {
       retrieved[static_cast<size_t>(j)] = 1;
       for (int64_t i = j * c; i < (j + 1) * c; ++i)
         if (!sees(local, t, i)) scores(t, i) += bias * row[j];

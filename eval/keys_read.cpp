@@ -17,9 +17,9 @@ double window_share(const SlidingWindowOptions& options, int64_t tokens) {
   return read / (static_cast<double>(tokens) * static_cast<double>(tokens + 1) / 2);
 }
 
-double bsbr_share(BsbrOptions options, int64_t tokens) {
+double bsbr_share(BsbrOptions options, int64_t tokens, int64_t n_head) {
   if (!options.reads_tokens()) options.topk = std::string("0");  // states are no keys
-  return options.keys_read_share(tokens);
+  return options.keys_read_share(tokens, n_head);
 }
 
 }  // namespace
@@ -34,7 +34,7 @@ std::optional<double> keys_read_share(const Config& config, int64_t tokens) {
     } else if (attention == "sliding_window") {
       sum += window_share(config.get(sliding_window_options(), layer), tokens);
     } else if (attention == "bsbr") {
-      sum += bsbr_share(config.get(bsbr_options(), layer), tokens);
+      sum += bsbr_share(config.get(bsbr_options(), layer), tokens, model.n_head);
     } else {
       return std::nullopt;
     }

@@ -1,6 +1,7 @@
 #include "eval/step_flops.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "autograd/ops/chunks.h"
 #include "autograd/ops/linear_cross_entropy.h"
@@ -70,7 +71,8 @@ struct CoreCost {
     const double c = o.chunk, chunks = T / c;
     const double local = 4 * C * T * ((std::min(c, T) + 1) / 2 + std::min<double>(o.reach() + o.sink, T));
     const double topk = std::min<double>(o.retrieved(), chunks);
-    const double tokens = o.reads_tokens() && topk > 0 ? C * T * chunks + 4 * C * T * topk * c : 0;
+    const double heads = o.retrieving(std::llround(C / d)) * d;  // width of those that retrieve
+    const double tokens = o.reads_tokens() && topk > 0 ? heads * T * (chunks + 4 * topk * c) : 0;
     if (!o.reads_states() || !o.retrieves()) return local + tokens;
     const double m = o.compression, states = 4 * T * C * d;
     if (o.compression == 0) return local + tokens + states + chunks * chunks * (C + C * d);

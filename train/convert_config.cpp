@@ -80,22 +80,16 @@ void apply_given(const Config& given, const std::set<std::string>& in_use, Confi
   }
 }
 
-/// Settings with which bsbr layers that are new add no parameters, where they can do without.
+/// What lets bsbr layers that are new read as the original does: all heads, and scores without a bias.
 void set_bsbr_defaults(const std::vector<int64_t>& layers, bool others, Config& config) {
-  const auto reads_tokens = [&](int64_t layer) { return config.get(bsbr_options(), layer).reads_tokens(); };
-  // One line for all of them if nothing tells them apart.
-  const bool alike = !others && std::all_of(layers.begin(), layers.end(), reads_tokens);
   const auto set = [&](const std::string& section, const std::string& key, const std::string& value) {
     if (!config.find(section + key)) config.set(section + key, value, kByConversion);
   };
-  for (const auto& [key, value] : {std::pair("keys", "shared"), std::pair("score_bias", "off")}) {
+  for (const auto& [key, value] : {std::pair("score_bias", "off"), std::pair("retrieval_heads", "all")}) {
     if (config.find(std::string("bsbr.") + key)) continue;
-    if (alike) {
-      set("bsbr.", key, value);
-      continue;
-    }
+    if (!others) set("bsbr.", key, value);
     for (const int64_t layer : layers)
-      if (reads_tokens(layer)) set(join("layer.", layer, "."), key, value);
+      if (others) set(join("layer.", layer, "."), key, value);
   }
 }
 

@@ -25,9 +25,9 @@ struct Tile {
   int64_t row_of(int64_t i) const { return s.head_offset(bh, s.tokens) + tokens[i] * s.width(); }
   int64_t chunk_offset() const { return s.head_offset(bh, s.tokens) + j * s.chunk * s.width(); }
   int64_t slot_of(int64_t i) const { return (bh * s.slots + slot) * s.tokens + tokens[i]; }
-  int64_t token_of(int64_t i) const { return bh * s.tokens + tokens[i]; }
+  int64_t token_of(int64_t i) const { return s.token_offset(bh) + tokens[i]; }
   /// What is added to the scores of query i.
-  T bias(int64_t i) const { return in.scores ? in.gain_of(bh % s.n_head) * in.scores[slot_of(i)] : T(0); }
+  T bias(int64_t i) const { return in.scores ? in.gain_of(s.head_of(bh)) * in.scores[slot_of(i)] : T(0); }
 
   /// to [kRows, d] = the tile's rows of x, zeros below.
   void gather(const T* x, std::vector<T>& to) const {
@@ -189,7 +189,7 @@ void score_gradient(const Tile<T>& tile, const BlockReadGradient<T>& grad, Block
 template <class T>
 double bias_gradient(const RetrievalShape& s, const BlockRead<T>& in, const BlockReadGradient<T>& grad,
                      const T* dbias, int64_t bh) {
-  const T scale = static_cast<T>(s.scale) * in.gain_of(bh % s.n_head);
+  const T scale = static_cast<T>(s.scale) * in.gain_of(s.head_of(bh));
   const int64_t rows = s.head_offset(bh, s.tokens), summaries = s.head_offset(bh, s.chunks());
   double dgain = 0;
   for (int64_t t = 0; t < s.tokens; ++t) {
@@ -212,10 +212,11 @@ void bias_gradients(const RetrievalShape& s, const BlockRead<T>& in, const Block
   std::vector<double> dgain(s.heads());
   parallel_jobs(s.heads(), [&](int64_t bh) { dgain[bh] = bias_gradient(s, in, grad, dbias, bh); });
   if (in.gain == nullptr) return;
-  for (int64_t head = 0; head < s.n_head; ++head) {
+  std::fill_n(grad.dgain, s.n_head, T(0));
+  for (int64_t head = 0; head < s.retrieving; ++head) {
     double sum = 0;
-    for (int64_t b = 0; b < s.batch; ++b) sum += dgain[b * s.n_head + head];
-    grad.dgain[head] = static_cast<T>(sum);
+    for (int64_t b = 0; b < s.batch; ++b) sum += dgain[b * s.retrieving + head];
+    grad.dgain[s.head_of(head)] = static_cast<T>(sum);
   }
 }
 

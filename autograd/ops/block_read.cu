@@ -10,7 +10,7 @@ namespace {
 /// What is added to the scores of a query.
 template <class T>
 __device__ T bias_of(const BlockTiles& x, const BlockRead<T>& in, const BlockRow& row) {
-  return in.scores ? in.gain_of(row.bh % x.s.n_head) * in.scores[row.slot] : T(0);
+  return in.scores ? in.gain_of(x.s.head_of(row.bh)) * in.scores[row.slot] : T(0);
 }
 
 /// p = the numerators exp(S - max S) of each row; the log of their normaliser goes to `lse`, what brings p to
@@ -137,7 +137,7 @@ void add_summary_gradient(const BlockTiles& tiles, const BlockRead<T>& in, const
       sum += dbias[(bh * x.s.slots + x.slot) * x.s.tokens + token] *
              r[x.s.head_offset(bh, x.s.tokens) + token * x.s.width() + i % d];
     }
-    const T factor = static_cast<T>(x.s.scale) * from.gain_of(bh % x.s.n_head);
+    const T factor = static_cast<T>(x.s.scale) * from.gain_of(x.s.head_of(bh));
     dh[x.s.head_offset(bh, x.s.chunks()) + chunk * x.s.width() + i % d] += factor * sum;
   });
 }
@@ -159,20 +159,21 @@ void add_query_gradient(const RetrievalShape& shape, const BlockRead<T>& in, con
       const int32_t chunk = from.chunks[at];
       if (chunk >= 0) sum += dbias[at] * h[s.head_offset(bh, s.chunks()) + chunk * s.width() + i % d];
     }
-    const T factor = static_cast<T>(s.scale) * from.gain_of(bh % s.n_head);
+    const T factor = static_cast<T>(s.scale) * from.gain_of(s.head_of(bh));
     dr[s.head_offset(bh, s.tokens) + t * s.width() + i % d] += factor * sum;
   });
 }
 
-/// dgain = the sum of score times dbias by head.
+/// dgain = the sum of score times dbias by head, 0 where a head does not retrieve.
 template <class T>
 void gain_gradient(const RetrievalShape& shape, const BlockRead<T>& in, T* dgain, const T* dbias) {
   const RetrievalShape s = shape;
   const BlockRead<T> from = in;
   const int64_t in_head = s.slots * s.tokens;
   for_each_block("block_read gain", s.n_head, kMaxThreads, 0, [=] __device__(int64_t head) {
-    const double sum = block_sum<double>(s.batch * in_head, [=](int64_t i) {
-      const int64_t at = (i / in_head * s.n_head + head) * in_head + i % in_head;
+    const int64_t among = head - (s.n_head - s.retrieving);  // the retrieving ones
+    const double sum = block_sum<double>(among < 0 ? 0 : s.batch * in_head, [=](int64_t i) {
+      const int64_t at = (i / in_head * s.retrieving + among) * in_head + i % in_head;
       return from.chunks[at] >= 0 ? double(dbias[at]) * double(from.scores[at]) : 0.0;
     });
     if (threadIdx.x == 0) dgain[head] = static_cast<T>(sum);

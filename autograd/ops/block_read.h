@@ -27,13 +27,13 @@ struct BlockReadGradient {
 };
 
 namespace cpu {
-/// Merges the keys of the selected chunks that are not local into a softmax over the local ones, given by its
-/// output o [batch, tokens, width] and lse [batch, n_head, tokens]. Tiles have a fixed height, so that no bit
-/// of a token depends on a later one.
+/// Merges the keys of the selected chunks that are not local into the retrieving heads' softmax over the
+/// local ones, given by its output o [batch, tokens, width] and lse [batch, n_head, tokens]. Tiles have a
+/// fixed height, so that no bit of a token depends on a later one.
 template <class T>
 void block_read_forward(const RetrievalShape& shape, const BlockRead<T>& in, T* o, T* lse);
-/// Adds the gradient through the selected keys, except for dgain, which is assigned. Each row is written in a
-/// fixed order.
+/// Adds the gradient through the selected keys, except for dgain, which is assigned, 0 where a head does not
+/// retrieve. Each row is written in a fixed order.
 template <class T>
 void block_read_backward(const RetrievalShape& shape, const BlockRead<T>& in,
                          const BlockReadGradient<T>& grad);

@@ -15,12 +15,27 @@ void check_shapes(const Tensor& q, const Tensor& k, const Tensor& v, const Tenso
           " must be one shape [B, T, C]");
   require(x.n_head >= 1 && shape[2] % x.n_head == 0, "block_retrieval: ", x.n_head,
           " heads do not divide width ", shape[2]);
-  require(x.chunk >= 1 && x.topk >= 0 && x.overlap >= 0 && x.sink >= 0,
-          "block_retrieval: chunk must be at least 1, topk, overlap and sink at least 0");
+  require(x.chunk >= 1 && x.heads >= 1 && x.topk >= 0 && x.overlap >= 0 && x.sink >= 0,
+          "block_retrieval: chunk and heads must be at least 1, topk, overlap and sink at least 0");
   const Shape summaries{shape[0], finished_chunks(shape[1], x.chunk), shape[2]};
   require(h.shape() == summaries, "block_retrieval: h ", h.shape(), " must be ", summaries);
   require(!gain.defined() || (x.score_bias && gain.shape() == Shape{x.n_head}), "block_retrieval: a gain ",
           gain.shape(), " needs score_bias and one number for each of ", x.n_head, " heads");
+}
+
+RetrievalShape retrieval_shape(const Tensor& q, const BlockRetrieval& x, int64_t past) {
+  RetrievalShape s{.batch = q.dim(0),
+                   .tokens = q.dim(1),
+                   .n_head = x.n_head,
+                   .retrieving = std::min(x.heads, x.n_head),
+                   .head_width = q.dim(2) / x.n_head,
+                   .scale = x.scale,
+                   .chunk = x.chunk,
+                   .overlap = x.overlap,
+                   .sink = x.sink,
+                   .past = past};
+  s.slots = std::min(x.topk, s.chunks());
+  return s;
 }
 
 AttentionShape local_shape(const RetrievalShape& s) {
@@ -88,7 +103,7 @@ struct Forward {
 
 Forward forward(const RetrievalShape& s, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& r,
                 const Tensor& h, const Tensor& gain, bool score_bias) {
-  const Shape slots{s.batch, s.n_head, s.slots, s.tokens};
+  const Shape slots{s.batch, s.retrieving, s.slots, s.tokens};
   Forward f{Tensor::empty_like(q), Tensor::empty({s.batch, s.n_head, s.tokens}, q.dtype(), q.device()),
             Tensor::empty(slots, DType::int32, q.device()), Tensor::empty(slots, q.dtype(), q.device())};
   for_float(q.dtype(), [&]<class T>(T) {
@@ -111,8 +126,7 @@ Forward forward(const RetrievalShape& s, const Tensor& q, const Tensor& k, const
 Tensor block_retrieval(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& r, const Tensor& h,
                        const Tensor& gain, const BlockRetrieval& x) {
   check_shapes(q, k, v, r, h, gain, x);
-  RetrievalShape s{q.dim(0), q.dim(1), x.n_head, q.dim(2) / x.n_head, x.scale, x.chunk, 0, x.overlap, x.sink};
-  s.slots = std::min(x.topk, s.chunks());
+  const RetrievalShape s = retrieval_shape(q, x, 0);
   if (s.slots == 0) return softmax_attention(q, k, v, x.n_head, x.scale, {x.chunk, x.overlap, x.sink});
 
   Forward f = forward(s, q, k, v, r, h, gain, x.score_bias);
@@ -126,8 +140,7 @@ Tensor block_retrieval(const Tensor& q, const Tensor& k, const Tensor& v, const 
 
 Tensor continue_block_retrieval(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& r,
                                 const Tensor& h, const Tensor& gain, const BlockRetrieval& x, int64_t past) {
-  RetrievalShape s{1, q.dim(1), x.n_head, q.dim(2) / x.n_head, x.scale, x.chunk, 0, x.overlap, x.sink, past};
-  s.slots = std::min(x.topk, s.chunks());
+  const RetrievalShape s = retrieval_shape(q, x, past);
   require(q.dim(0) == 1 && r.shape() == q.shape() && k.shape() == v.shape() && k.dim(-1) == q.dim(2) &&
               past + q.dim(1) <= k.dim(0) && s.chunks() <= h.dim(0),
           "continue_block_retrieval: q ", q.shape(), " after ", past, " tokens against k ", k.shape(), ", v ",

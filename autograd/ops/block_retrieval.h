@@ -1,5 +1,7 @@
 #pragma once
 
+#include <limits>
+
 #include "autograd/tensor.h"
 
 namespace tapestry {
@@ -13,14 +15,16 @@ struct BlockRetrieval {
   int64_t overlap = 0;  // keys before its chunk that it always reads
   int64_t sink = 0;     // first keys of the sequence that it always reads
   bool score_bias = true;
+  int64_t heads = std::numeric_limits<int64_t>::max();  // the last ones retrieve, at most all of them
 };
 
-/// Token-level block retrieval (ATTENTION section 7.6): by head, each token reads its local keys and those of
-/// the `topk` finished chunks j with the largest s_tj = scale r_t.h_j, in one softmax. q, k, v, r [B, T, C],
-/// h [B, N, C] the summaries of the N = floor((T - 1) / chunk) finished chunks -> [B, T, C]. With score_bias,
-/// s_tj, times the head's gain [H] where it is defined, is added to the scores of the chunk's keys: through
-/// it alone r, h and gain get gradients. The choice of chunks is a constant for the gradient. Saves its
-/// inputs, the output, and by head one number for each token and two for each retrieved chunk.
+/// Token-level block retrieval (ATTENTION section 7.6): by head, each token reads its local keys and, in
+/// heads that retrieve, those of the `topk` finished chunks j with the largest s_tj = scale r_t.h_j, in one
+/// softmax. q, k, v, r [B, T, C], h [B, N, C] the summaries of the N = floor((T - 1) / chunk) finished chunks
+/// -> [B, T, C]. With score_bias, s_tj, times the head's gain [H] where it is defined, is added to the scores
+/// of the chunk's keys: through it alone r, h and gain get gradients. The choice of chunks is a constant for
+/// the gradient. Saves its inputs, the output, and by head one number for each token and two for each
+/// retrieved chunk.
 Tensor block_retrieval(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& r, const Tensor& h,
                        const Tensor& gain, const BlockRetrieval& options);
 

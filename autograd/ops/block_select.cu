@@ -66,10 +66,10 @@ void select_chunks(const RetrievalShape& s, const T* r, const T* h, int32_t* chu
     Gemm g{.m = kTokens, .n = columns, .k = d, .transpose_b = true, .alpha = s.scale};
     g.ldb = s.width();
     g.precision = Precision::float32;
-    g.batch = {
-        Gemm::Batch{s.batch, s.n_head * kTokens * d, s.chunks() * s.width(), s.n_head * kTokens * columns},
-        Gemm::Batch{s.n_head, kTokens * d, d, kTokens * columns}};
-    gemm(g, rows, h, tile);
+    g.batch = {Gemm::Batch{s.batch, s.retrieving * kTokens * d, s.chunks() * s.width(),
+                           s.retrieving * kTokens * columns},
+               Gemm::Batch{s.retrieving, kTokens * d, d, kTokens * columns}};
+    gemm(g, rows, h + s.head_offset(0, 0), tile);
     choose(s, first, columns, tile, chunks, scores);
   }
 }

@@ -9,10 +9,11 @@
 
 namespace tapestry {
 
-/// The sizes of one retrieval of chunks (ATTENTION section 7.6): q, k, v, r are [batch, tokens, width], the
-/// summaries h [batch, chunks, width], what is kept for each token and slot [batch, n_head, slots, tokens].
+/// The sizes of one retrieval of chunks (ATTENTION section 7.6) by the last `retrieving` of n_head heads: q,
+/// k, v, r are [batch, tokens, width], the summaries h [batch, chunks, width], what is kept for each token
+/// and slot [batch, retrieving, slots, tokens]. `bh` counts (batch, retrieving head).
 struct RetrievalShape {
-  int64_t batch = 0, tokens = 0, n_head = 0, head_width = 0;
+  int64_t batch = 0, tokens = 0, n_head = 0, retrieving = 0, head_width = 0;
   double scale = 1;
   int64_t chunk = 1;
   int64_t slots = 0;  // chunks that a token retrieves, at most
@@ -27,7 +28,8 @@ struct RetrievalShape {
   /// number of rows, and no bit may depend on what follows. Nothing follows a single token.
   constexpr int64_t tile_rows(int64_t usual) const { return tokens == 1 ? 1 : usual; }
   constexpr int64_t width() const { return n_head * head_width; }
-  constexpr int64_t heads() const { return batch * n_head; }
+  constexpr int64_t heads() const { return batch * retrieving; }
+  constexpr int64_t head_of(int64_t bh) const { return n_head - retrieving + bh % retrieving; }
   constexpr int64_t chunks() const { return finished_chunks(past + tokens, chunk); }
   /// Keys from here on are local to the query in row t, and so are the sinks.
   constexpr int64_t first_local(int64_t t) const { return (past + t) / chunk * chunk - overlap; }
@@ -40,17 +42,21 @@ struct RetrievalShape {
   constexpr Range keys(int64_t t, int64_t j) const {
     return {std::max<int64_t>(sink - j * chunk, 0), std::min(first_local(t) - j * chunk, chunk)};
   }
-  /// Where the rows of (batch, head) `bh` begin in a tensor of `rows` rows a batch.
+  /// Where the rows of `bh` begin in a tensor of `rows` rows a batch.
   constexpr int64_t head_offset(int64_t bh, int64_t rows) const {
-    return bh / n_head * rows * width() + bh % n_head * head_width;
+    return bh / retrieving * rows * width() + head_of(bh) * head_width;
+  }
+  /// Where its numbers begin in [batch, n_head, tokens].
+  constexpr int64_t token_offset(int64_t bh) const {
+    return (bh / retrieving * n_head + head_of(bh)) * tokens;
   }
 };
 
 namespace cpu {
 
-/// For every token and head the candidates with the `slots` largest scores s_tj = scale r_t.h_j, ties going
-/// to the later chunk: their numbers in ascending order in `chunks` (-1 in slots left over) and their scores
-/// in `scores` [batch, n_head, slots, tokens].
+/// For every token and retrieving head the candidates with the `slots` largest scores s_tj = scale r_t.h_j,
+/// ties going to the later chunk: their numbers in ascending order in `chunks` (-1 in slots left over) and
+/// their scores in `scores` [batch, retrieving, slots, tokens].
 template <class T>
 void select_chunks(const RetrievalShape& shape, const T* r, const T* h, int32_t* chunks, T* scores);
 
@@ -64,8 +70,8 @@ class Buckets {
  private:
   const int32_t* start(int64_t bh) const { return &start_[bh * (n_chunks_ + 1)]; }
   int64_t n_tokens_, n_chunks_;
-  std::vector<int32_t> tokens_;  // [batch * n_head, tokens]
-  std::vector<int32_t> start_;   // [batch * n_head, chunks + 1]
+  std::vector<int32_t> tokens_;  // [batch * retrieving, tokens]
+  std::vector<int32_t> start_;   // [batch * retrieving, chunks + 1]
 };
 
 }  // namespace cpu

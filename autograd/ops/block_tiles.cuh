@@ -38,7 +38,7 @@ struct BlockTiles {
 struct BlockRow {
   bool used;
   int64_t bh, token, chunk;
-  int64_t vector, scalar, slot;  // offsets in [B, T, C], [B, H, T] and [B, H, slots, T]
+  int64_t vector, scalar, slot;  // offsets in [B, T, C], [B, n_head, T] and [B, retrieving, slots, T]
   __device__ BlockRow(const BlockTiles& x, int64_t row) {
     const int64_t tile = row / kTileRows, in_tile = row % kTileRows;
     const BlockTile at = x.tiles[tile];
@@ -47,7 +47,7 @@ struct BlockRow {
     chunk = at.chunk;
     token = used ? x.order[at.begin + in_tile] % x.s.tokens : 0;
     vector = x.s.head_offset(bh, x.s.tokens) + token * x.s.width();
-    scalar = bh * x.s.tokens + token;
+    scalar = x.s.token_offset(bh) + token;
     slot = (bh * x.s.slots + x.slot) * x.s.tokens + token;
   }
 };

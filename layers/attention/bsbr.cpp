@@ -33,7 +33,7 @@ Bsbr::Bsbr(Module& parent, const AttentionDims& dims, const BsbrOptions& options
     : ProjectedAttention(parent, dims), options_(checked(options)) {
   if (options_.reads_tokens()) {
     // Whatever topk is: a model may be trained with one and read with another.
-    if (options_.keys == "own") add_retrieval_keys(false);
+    if (!options_.shares_keys()) add_retrieval_keys(false);
     if (options_.score_bias == "head") score_gain_ = add_parameter("score_gain", {n_head()}, Init::ones());
     if (options_.reads_states()) add_state_reading();
   } else if (options_.retrieved() > 0) {
@@ -92,7 +92,8 @@ BlockRetrieval Bsbr::retrieval() const {
           .topk = options_.retrieved(),
           .overlap = options_.reach(),
           .sink = options_.sink,
-          .score_bias = options_.score_bias != "off"};
+          .score_bias = options_.score_bias != "off",
+          .heads = options_.retrieving(n_head())};
 }
 
 Tensor Bsbr::local_and_states(const Tensor& x) const {

@@ -6,9 +6,9 @@
 namespace tapestry {
 namespace {
 
-int64_t count_in(const std::string& text) {
+int64_t count_in(const std::string& text, int64_t least = 0) {
   int64_t count = 0;
-  parse_value(text, at_least(0), count);
+  parse_value(text, at_least(static_cast<double>(least)), count);
   return count;
 }
 
@@ -30,13 +30,18 @@ const OptionTable<BsbrOptions>& bsbr_options() {
                "tokens before its chunk that a token also reads locally; auto: one chunk, 0 with preset = "
                "literal")
           .add("sink", &O::sink, "first tokens of the sequence that every token reads locally", at_least(0))
-          .add("keys", &O::keys,
-               "read = tokens or both: retrieval has its own projections, or shares q and k",
-               one_of({"own", "shared"}))
+          .add(
+              "keys", &O::keys,
+              "what chunks are found by: projections of their own, or q and the mean of k, which need read = "
+              "tokens or both; auto: shared where they can be",
+              one_of({"auto", "own", "shared"}))
           .add("score_bias", &O::score_bias,
                "read = tokens or both: the retrieval score is added to the scores of the chunk's tokens; "
                "head: times a learned factor a head",
                one_of({"off", "on", "head"}))
+          .add("retrieval_heads", &O::retrieval_heads,
+               "read = tokens or both: heads that read retrieved tokens, the last ones, a number or all; the "
+               "others read locally; auto: a quarter of them, rounded up")
           .add("state_scale", &O::state_scale,
                "read = state or both: sum or mean over the chunk's tokens; auto: mean, none with preset = "
                "literal",
@@ -74,12 +79,19 @@ int64_t BsbrOptions::reach() const {
   return count_in(overlap);
 }
 
-double BsbrOptions::keys_read_share(int64_t tokens) const {
+int64_t BsbrOptions::retrieving(int64_t n_head) const {
+  if (retrieval_heads == "auto") return (n_head + 3) / 4;
+  return retrieval_heads == "all" ? n_head : std::min(count_in(retrieval_heads, 1), n_head);
+}
+
+double BsbrOptions::keys_read_share(int64_t tokens, int64_t n_head) const {
+  const double heads = static_cast<double>(retrieving(n_head)) / static_cast<double>(n_head);
   const int64_t retrieved_keys = std::min(retrieved(), tokens / chunk) * chunk, near = reach() + sink;
   double read = 0, all = 0;
   for (int64_t t = 0; t < tokens; ++t) {
     const int64_t remote = std::max<int64_t>(t / chunk * chunk - near, 0);
-    read += static_cast<double>(t + 1 - remote + std::min(remote, retrieved_keys));
+    read +=
+        static_cast<double>(t + 1 - remote) + heads * static_cast<double>(std::min(remote, retrieved_keys));
     all += static_cast<double>(t + 1);
   }
   return read / all;
@@ -96,24 +108,26 @@ void check_bsbr_options(const BsbrOptions& o) {
   const auto reject = [&faults](bool wrong, const std::string& fault) {
     if (wrong) faults += (faults.empty() ? "" : "; ") + fault;
   };
-  const auto reject_unless_number = [&](auto count, const std::string& fault) {
+  const auto reject_unless_number = [&](const auto& count, const std::string& fault) {
     try {
-      (o.*count)();
+      count();
     } catch (const Error&) {
       reject(true, fault);
     }
   };
-  reject_unless_number(&BsbrOptions::retrieved,
+  reject_unless_number([&] { return o.retrieved(); },
                        "bsbr.topk = " + o.topk + " is neither a number from 0 on nor all or auto");
-  reject_unless_number(&BsbrOptions::reach,
+  reject_unless_number([&] { return o.reach(); },
                        "bsbr.overlap = " + o.overlap + " is neither a number from 0 on nor auto");
+  reject_unless_number([&] { return o.retrieving(1); }, "bsbr.retrieval_heads = " + o.retrieval_heads +
+                                                            " is neither a number from 1 on nor all or auto");
   const bool tokens_only = !o.reads_states();
   reject(o.reads_tokens() && o.preset != "none", "bsbr.preset = literal needs bsbr.read = state");
   reject(tokens_only && o.feature_map != "identity", "bsbr.feature_map needs bsbr.read = state or both");
   reject(tokens_only && o.normalise, "bsbr.normalise needs bsbr.read = state or both");
   reject(tokens_only && o.read_norm != "none", "bsbr.read_norm needs bsbr.read = state or both");
   reject(tokens_only && o.compression != 0, "bsbr.compression needs bsbr.read = state or both");
-  reject(!o.reads_tokens() && o.keys != "own", "bsbr.keys = shared needs bsbr.read = tokens or both");
+  reject(!o.reads_tokens() && o.keys == "shared", "bsbr.keys = shared needs bsbr.read = tokens or both");
   reject(o.normalise && o.feature_map == "identity",
          "bsbr.normalise needs bsbr.feature_map = elu1 or softmax");
   reject(o.normalise && o.read_norm != "none", "bsbr.normalise and bsbr.read_norm exclude each other");

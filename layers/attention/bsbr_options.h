@@ -14,8 +14,9 @@ struct BsbrOptions {
   int64_t sink = 0;
 
   // How tokens are read (7.6).
-  std::string keys = "own";
+  std::string keys = "auto";
   std::string score_bias = "on";
+  std::string retrieval_heads = "auto";
 
   // How states are read (7.1, 7.7).
   std::string state_scale = "auto";
@@ -38,9 +39,14 @@ struct BsbrOptions {
   Visible visible() const { return {.chunk = chunk, .reach = reach(), .sink = sink}; }
   /// Whether anything but local tokens is read.
   bool retrieves() const { return retrieved() > 0 || (reads_tokens() && reads_states()); }
-  /// Share of the causal pairs of query and key that read = tokens scores in a sequence of `tokens`; a
-  /// retrieved chunk that is partly local counts as whole, where there are as many keys to retrieve.
-  double keys_read_share(int64_t tokens) const;
+  /// Heads that read tokens of retrieved chunks, of so many.
+  int64_t retrieving(int64_t n_head) const;
+  /// Share of the causal pairs of query and key that read = tokens scores in a sequence of `tokens`, the mean
+  /// of the heads; a retrieved chunk that is partly local counts as whole, where there are as many keys to
+  /// retrieve.
+  double keys_read_share(int64_t tokens, int64_t n_head) const;
+  /// Whether chunks are found by q and k, not by projections of their own.
+  bool shares_keys() const { return keys == "shared" || (keys == "auto" && reads_tokens()); }
   bool state_means() const;
   bool gated() const;
 };

@@ -93,7 +93,7 @@ TEST(StepFlops, ProjectionsOfAnyWidthCount) {
 }
 
 TEST(StepFlops, BsbrProjectsItsKeysOfChunksOnlyOnce) {
-  const Config tokens = config_of({{"bsbr.read", "tokens"}, {"bsbr.chunk", "8"}});
+  const Config tokens = config_of({{"bsbr.read", "tokens"}, {"bsbr.chunk", "8"}, {"bsbr.keys", "own"}});
   const Config state = config_of({{"bsbr.read", "state"}, {"bsbr.chunk", "8"}});
   const double standard = product_flops(model_with("standard"), {}, true), chunks = 4;
   const double of_row = 6 * 2 * L * C * C;
@@ -110,7 +110,7 @@ TEST(StepFlops, BsbrCoreIsThatOfTheSpecification) {
   EXPECT_DOUBLE_EQ(
       core(config_of(
           {{"bsbr.read", "tokens"}, {"bsbr.chunk", "8"}, {"bsbr.topk", "2"}, {"bsbr.overlap", "0"}})),
-      L * (local + C * T * T / c + 4 * C * T * 2 * c));
+      L * (local + d * T * T / c + 4 * d * T * 2 * c));  // one head of three
 }
 
 }  // namespace

@@ -39,7 +39,8 @@ std::vector<std::pair<int64_t, double>> retrieved(const Values& r, const Values&
   }
   const auto key = [](const auto& chunk) { return chunk.second + 1e-5 * chunk.first; };
   std::sort(chunks.begin(), chunks.end(), [&](const auto& a, const auto& c) { return key(a) > key(c); });
-  chunks.resize(std::min<int64_t>(chunks.size(), x.topk));
+  const bool retrieves = head >= x.n_head - std::min(x.heads, x.n_head);
+  chunks.resize(retrieves ? std::min<int64_t>(chunks.size(), x.topk) : 0);
   return chunks;
 }
 
@@ -104,6 +105,10 @@ std::vector<OpCase> cases() {
                      {.n_head = 2, .chunk = 4, .topk = 3, .overlap = 3, .sink = 2}, true),
       retrieval_case("retrieval_meeting", 1, 23, 4,
                      {.n_head = 1, .chunk = 4, .topk = 9, .overlap = 6, .sink = 5}),
+      retrieval_case("retrieval_some_heads", 2, 41, 12,
+                     {.n_head = 3, .chunk = 5, .topk = 2, .overlap = 3, .heads = 1}, true),
+      retrieval_case("retrieval_most_heads", 3, 29, 8,
+                     {.n_head = 4, .chunk = 4, .topk = 2, .sink = 2, .heads = 3}),
       retrieval_case("retrieval_chunk_of_one", 1, 12, 4, {.n_head = 2, .chunk = 1, .topk = 3}),
       retrieval_case("retrieval_last_of_one", 1, 25, 4, {.n_head = 2, .chunk = 8, .topk = 1}),
       retrieval_case("retrieval_all", 1, 70, 4, {.n_head = 1, .chunk = 4, .topk = 1000}),

@@ -45,7 +45,7 @@ TEST(BsbrBoth, EqualsTheDenseForm) {
   std::vector<BsbrOptions> all(8, both());
   all[1].topk = "all";
   all[2].topk = "0";
-  all[3].keys = "shared";
+  all[3].keys = "own";
   all[4].score_bias = "off";
   all[4].state_scale = "none";
   all[5].overlap = "3";

@@ -56,12 +56,25 @@ TEST(BsbrOptions, TheDefaultsGoTogether) {
   EXPECT_EQ(fault("read = both\nkeys = shared\nfeature_map = elu1\nnormalise = true\ncompression = 4"), "");
 }
 
+TEST(BsbrOptions, AQuarterOfTheHeadsRetrieves) {
+  const BsbrOptions automatic = read("");
+  EXPECT_EQ(automatic.retrieving(1), 1);
+  EXPECT_EQ(automatic.retrieving(4), 1);
+  EXPECT_EQ(automatic.retrieving(6), 2);
+  EXPECT_EQ(automatic.retrieving(12), 3);
+  EXPECT_EQ(read("retrieval_heads = all").retrieving(12), 12);
+  EXPECT_EQ(read("retrieval_heads = 5").retrieving(12), 5);
+  EXPECT_EQ(read("retrieval_heads = 5").retrieving(4), 4);
+}
+
 TEST(BsbrOptions, WhatDoesNotGoTogetherIsNamed) {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"topk = -1", "bsbr.topk = -1"},
       {"topk = two", "bsbr.topk = two"},
       {"overlap = -1", "bsbr.overlap = -1"},
       {"overlap = a chunk", "bsbr.overlap = a chunk"},
+      {"retrieval_heads = 0", "bsbr.retrieval_heads = 0"},
+      {"retrieval_heads = half", "bsbr.retrieval_heads = half"},
       {"read = tokens\npreset = literal", "bsbr.preset"},
       {"read = both\npreset = literal", "bsbr.preset"},
       {"read = tokens\nfeature_map = elu1", "bsbr.feature_map"},

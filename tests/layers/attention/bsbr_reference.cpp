@@ -56,6 +56,7 @@ void add_scaled(Row& y, double factor, const Row& x) {
 struct Head {
   const BsbrOptions& o;
   Rows q, k, v, r, h;
+  int64_t topk;
   Row gain;  // of the norm
   double gate;
   double scale() const { return 1 / std::sqrt(static_cast<double>(q[0].size())); }
@@ -83,7 +84,7 @@ struct Head {
     }
     const auto key = [](const auto& x) { return x.first + 1e-5 * static_cast<double>(x.second); };
     std::sort(all.begin(), all.end(), [&](const auto& a, const auto& b) { return key(a) > key(b); });
-    if (static_cast<int64_t>(all.size()) > o.retrieved()) all.resize(o.retrieved());
+    if (static_cast<int64_t>(all.size()) > topk) all.resize(topk);
     return all;
   }
 
@@ -161,13 +162,14 @@ std::vector<double> DenseBsbr::operator()(const std::vector<double>& x, int64_t 
         const auto weight = values.find(name + ".weight");
         return weight == values.end() ? Rows{} : project(rows, weight->second, n_head, head);
       };
-      const bool own = options.keys == "own";
+      const bool own = !options.shares_keys();
       Head one{options,
                projected("q"),
                projected("k"),
                projected("v"),
                projected(own ? "r" : "q"),
                projected(own ? "h" : "k"),
+               head < n_head - options.retrieving(n_head) ? 0 : options.retrieved(),
                {},
                1};
       if (values.contains("gate")) one.gate = values.at("gate")[head];

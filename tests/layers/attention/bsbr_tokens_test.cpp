@@ -45,8 +45,8 @@ std::vector<double> standard() { return Alone<StandardAttention>(StandardOptions
 
 TEST(BsbrTokens, ReadingAllChunksByTheKeysOfTokensIsSoftmaxAttention) {
   BsbrOptions options = tokens_options();
-  options.keys = "shared";
   options.score_bias = "off";
+  options.retrieval_heads = "all";
   options.overlap = "0";
   for (const char* topk : {"all", "6", "1000"}) {
     options.topk = topk;
@@ -75,6 +75,7 @@ TEST(BsbrTokens, NothingRetrievedIsLocalAttention) {
 
 TEST(BsbrTokens, TheChoiceOfTopkLeavesTheParametersAsTheyAre) {
   BsbrOptions options = tokens_options();
+  options.keys = "own";
   options.score_bias = "head";
   std::set<std::vector<std::string>> all;
   for (const char* topk : {"0", "2", "all"}) {
@@ -91,10 +92,12 @@ TEST(BsbrTokens, TheChoiceOfTopkLeavesTheParametersAsTheyAre) {
     EXPECT_EQ(std::count(names.begin(), names.end(), std::string("attention.") + name), 0) << name;
 }
 
-TEST(BsbrTokens, SharedKeysHaveNoParametersOfTheirOwn) {
+TEST(BsbrTokens, SharedKeysAreTheDefaultAndHaveNoParametersOfTheirOwn) {
   BsbrOptions options = tokens_options();
-  options.keys = "shared";
   EXPECT_EQ(Alone<Bsbr>(options).layer.parameter_count(), 4 * (kWidth + 1) * kWidth);
+  const std::vector<double> y = with(options);
+  options.keys = "shared";
+  EXPECT_EQ(with(options), y);
 }
 
 TEST(BsbrTokens, TheLearnedGainStartsAtOneAndMayReachZero) {
@@ -115,18 +118,21 @@ TEST(BsbrTokens, ShareOfKeysRead) {
   options.chunk = 2;
   options.topk = "1";
   // Keys read by tokens 0 to 6, the chunk before being local: 1, 2, 3, 4, 5, 6, 5 of 1 + ... + 7.
-  EXPECT_NEAR(options.keys_read_share(7), 26.0 / 28, 1e-12);
+  EXPECT_NEAR(options.keys_read_share(7, 1), 26.0 / 28, 1e-12);
   options.overlap = "0";
   // Keys read by tokens 0 to 6: 1, 2, then a chunk and what is local, 3, 4, 3, 4, 3.
-  EXPECT_NEAR(options.keys_read_share(7), 20.0 / 28, 1e-12);
+  EXPECT_NEAR(options.keys_read_share(7, 1), 20.0 / 28, 1e-12);
+  // One head of two: the other one reads 1, 2, 1, 2, 1, 2, 1.
+  EXPECT_NEAR(options.keys_read_share(7, 2), (20 + 10) / 2.0 / 28, 1e-12);
   options.sink = 2;  // chunk 0 is local now: 1, 2, 3, 4, 5, 6, 5
-  EXPECT_NEAR(options.keys_read_share(7), 26.0 / 28, 1e-12);
+  EXPECT_NEAR(options.keys_read_share(7, 1), 26.0 / 28, 1e-12);
   options.topk = "all";
-  EXPECT_EQ(options.keys_read_share(7), 1);
+  EXPECT_EQ(options.keys_read_share(7, 1), 1);
 }
 
 TEST(BsbrTokens, TheScoreBiasTrainsRetrieval) {
   BsbrOptions options = tokens_options();
+  options.keys = "own";
   options.score_bias = "head";
   const Alone<Bsbr> layer(options);
   Tape tape;
