@@ -53,7 +53,7 @@ class CommandLine {
       : items_(take_apart(words)), known_(known), words_key_(known.words_key()), config_(config) {}
 
   void read() {
-    while (at_ < items_.size()) {
+    while (at_ < items_.size() && !bad_.enough()) {
       const Item& item = items_[at_++];
       item.key.empty() ? read_word(*item.text) : read_option(item);
     }

@@ -54,7 +54,7 @@ class ConfigFile {
   void read(const std::string& text) {
     std::istringstream lines = text_stream(text);
     std::string line;
-    for (number_ = 1; next_line(lines, line); ++number_) {
+    for (number_ = 1; !bad_.enough() && next_line(lines, line); ++number_) {
       if (!check_encoding(line)) break;
       if (!read_heading(line)) read_value(line);
     }

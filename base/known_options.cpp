@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <limits>
 
 #include "base/nearest.h"
 
@@ -11,9 +10,17 @@ namespace {
 
 // A wrong letter costs two, a wrong section never more than one and a half letters: people forget which
 // section a key lives in more often than they misspell a key so badly that it looks like another one.
-int key_cost(const KeyParts& given, const KeyParts& known) {
-  const int section = edit_distance(given.section, known.section);
-  return 2 * edit_distance(given.name, known.name) + std::min(2 * section, 3);
+constexpr int kWrongLetter = 2, kWrongSection = 3;
+
+int section_cost(const std::string& given, const std::string& known) {
+  return std::min(kWrongLetter * edit_distance(given, known, 1), kWrongSection);
+}
+
+// Some number above `limit` where it is above that.
+int name_cost(const std::string& given, const std::string& known, int limit) {
+  const auto longer = static_cast<int>(given.size()) - static_cast<int>(known.size());
+  const int at_least = kWrongLetter * std::abs(longer);
+  return at_least > limit ? at_least : kWrongLetter * edit_distance(given, known, limit / kWrongLetter);
 }
 
 bool has_layered_key(const OptionSection& section) {
@@ -64,32 +71,21 @@ std::vector<const Option*> KnownOptions::find(const std::string& key) const {
   return found;
 }
 
-// Every known key, and as `[section]` ones those that it may override if `section` is a layer's.
-std::vector<std::string> KnownOptions::keys_like(const std::string& section) const {
-  std::vector<std::string> keys;
-  for (const OptionSection* known : sections_) {
-    for (const Option& option : known->options) {
-      keys.push_back(known->name.empty() ? option.name : known->name + "." + option.name);
-      if (is_layer_section(section) && (known->layered || option.layered)) {
-        keys.push_back(section + "." + option.name);
-      }
-    }
-  }
-  return keys;
-}
-
+// Among every known key, and if `key` is of a layer, those that a layer may override.
 std::string KnownOptions::suggest_key(const std::string& key) const {
   const KeyParts given = split_key(key);
-  int least = std::numeric_limits<int>::max();  // so far; what is much longer or shorter need not be compared
-  return did_you_mean(keys_like(given.section), [&](const std::string& text) {
-    const KeyParts known = split_key(text);
-    const auto longer = static_cast<int>(given.name.size()) - static_cast<int>(known.name.size());
-    const int at_least = 2 * std::abs(longer);
-    if (at_least > least) return at_least;
-    const int cost = key_cost(given, known);
-    least = std::min(least, cost);
-    return cost;
-  });
+  const bool layer = is_layer_section(given.section);
+  Nearest nearest;
+  for (const OptionSection* known : sections_) {
+    const int section = section_cost(given.section, known->name);
+    for (const Option& option : known->options) {
+      const int name = name_cost(given.name, option.name, nearest.least());
+      if (name > nearest.least()) continue;  // most: no text is made for them
+      nearest.offer(section + name, known->name.empty() ? option.name : known->name + "." + option.name);
+      if (layer && (known->layered || option.layered)) nearest.offer(name, given.section + "." + option.name);
+    }
+  }
+  return nearest.question();
 }
 
 std::string KnownOptions::suggest_section(const std::string& section) const {

@@ -34,7 +34,6 @@ class KnownOptions {
   std::string suggest_section(const std::string& section) const;
 
  private:
-  std::vector<std::string> keys_like(const std::string& section) const;
   std::vector<const OptionSection*> sections_;
 };
 

@@ -115,13 +115,23 @@ std::vector<std::string> tokens_by_id(const Ids& ids, const std::string& where) 
   return tokens;
 }
 
-int32_t id_of(const Ids& ids, const std::string& symbol, const std::string& where) {
+/// Where something stands, for messages: a text for each of 50,000 lines would take longer than reading them.
+struct Place {
+  const std::string& file;
+  const char* what;
+  size_t number;
+};
+std::ostream& operator<<(std::ostream& out, const Place& place) {
+  return out << place.file << place.what << place.number;
+}
+
+int32_t id_of(const Ids& ids, const std::string& symbol, const Place& where) {
   const auto found = ids.find(symbol);
   check(found != ids.end(), Exit::input, where, ": '", symbol, "' is not in the vocabulary");
   return found->second;
 }
 
-BpeVocabulary::Merge parse_merge(const std::string& line, const Ids& ids, const std::string& where) {
+BpeVocabulary::Merge parse_merge(const std::string& line, const Ids& ids, const Place& where) {
   check(line.find('\r') == std::string::npos, Exit::input, where,
         ": Windows line end; convert the file to plain newlines");
   const size_t space = line.find(' ');
@@ -140,7 +150,7 @@ std::vector<BpeVocabulary::Merge> parse_merges(const std::string& text, const Id
   for (size_t at = 0; at < text.size();) {
     const size_t end = std::min(text.find('\n', at), text.size());
     const std::string line = text.substr(at, end - at);
-    const std::string where = join(file, ":", ++number);
+    const Place where{file, ":", ++number};
     at = end + 1;
     if (number == 1) {
       check(line.starts_with("#version"), Exit::input, where, ": expected '#version: ...', found '", line,
@@ -185,7 +195,7 @@ BpeVocabulary parse_bpe(const std::string& vocab_json, const std::string& merges
   BpeVocabulary vocabulary;
   vocabulary.tokens = tokens_by_id(ids, vocab_file);
   for (size_t byte = 0; byte < 256; ++byte)
-    vocabulary.byte_ids[byte] = id_of(ids, byte_symbols()[byte], join(vocab_file, ": symbol of byte ", byte));
+    vocabulary.byte_ids[byte] = id_of(ids, byte_symbols()[byte], {vocab_file, ": symbol of byte ", byte});
   vocabulary.merges = parse_merges(merges, ids, origin + "/merges.txt");
   return vocabulary;
 }

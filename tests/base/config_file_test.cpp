@@ -77,6 +77,14 @@ TEST(ConfigFile, ListsAllProblemsAtOnce) {
   EXPECT_THAT(error_of("[block]\nchunk = 0\nread = all\nfoo = 1\n"), StartsWith("3 problems:\n  run.ini:2"));
 }
 
+TEST(ConfigFile, WhatIsNoConfigurationIsNotReadToItsEnd) {
+  std::string text = "[net]\n";
+  for (int i = 0; i < 100'000; ++i) text += join("key", i, " = 1\n");
+  const std::string error = error_of(text);
+  EXPECT_THAT(error, StartsWith("200 problems and perhaps more:\n  run.ini:2: unknown key net.key0"));
+  EXPECT_EQ(std::count(error.begin(), error.end(), '\n'), 200);
+}
+
 TEST(ConfigFile, WrongPathsAreRefused) {
   Config config;
   const auto error = [&](const std::string& path) {

@@ -15,6 +15,21 @@ TEST(Nearest, EditDistance) {
   EXPECT_EQ(edit_distance(std::string(100'000, 'a'), "abc"), 100'000);
 }
 
+TEST(Nearest, BelowItsLimitTheDistanceIsExact) {
+  const std::vector<std::string> words = {"",       "a",    "ab",     "ba",    "chunk",   "chukn",
+                                          "n_embd", "embd", "n_head", "nhaed", "seq_len", "sqe_len"};
+  for (const std::string& a : words) {
+    for (const std::string& b : words) {
+      const int distance = edit_distance(a, b);
+      for (int limit = -1; limit < 9; ++limit) {
+        const int limited = edit_distance(a, b, limit);
+        EXPECT_TRUE(distance <= limit ? limited == distance : limited > limit)
+            << a << " " << b << " " << limit << " " << limited;
+      }
+    }
+  }
+}
+
 TEST(Nearest, NamesAllThatAreEquallyNear) {
   EXPECT_EQ(did_you_mean({"beta1", "beta2", "eps"}, "beta3"), "did you mean beta1 or beta2?");
   EXPECT_EQ(did_you_mean({"eval", "train"}, "trian"), "did you mean train?");
