@@ -1,5 +1,6 @@
 #include "data/token_file.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "base/signals.h"
@@ -36,8 +37,9 @@ class ChunkedStream {
 namespace {
 
 constexpr Split kSplits[] = {Split::train, Split::valid};
-// Elements a chunk. Tokens: long enough to read fast, short enough for random windows.
-constexpr int64_t kTokenChunk = 65'536;
+// Elements a chunk. Tokens: long enough to read fast, short enough for random windows. Every chunk takes its
+// whole room, so that a file of few tokens has shorter ones.
+constexpr int64_t kTokenChunk = 65'536, kShortestTokenChunk = 64;
 constexpr int64_t kDocumentChunk = 1024;
 
 bool fits_16_bits(int64_t vocab_size) {
@@ -96,12 +98,12 @@ void check_documents(const std::vector<int64_t>& starts, int64_t size, const std
 }  // namespace
 
 struct TokenFileWriter::SplitWriter {
-  SplitWriter(Hdf5File& file, Split split, int64_t vocab_size)
-      : group(split_name(split)), documents(file, group + "/documents", kDocumentChunk) {
+  SplitWriter(Hdf5File& file, Split split, int64_t vocab_size, int64_t chunk)
+      : group(split_name(split)), documents(file, group + "/documents", std::min(kDocumentChunk, chunk)) {
     if (fits_16_bits(vocab_size))
-      narrow.emplace(file, group + "/tokens", kTokenChunk);
+      narrow.emplace(file, group + "/tokens", chunk);
     else
-      wide.emplace(file, group + "/tokens", kTokenChunk);
+      wide.emplace(file, group + "/tokens", chunk);
   }
   void push(int32_t id) {
     if (narrow)
@@ -132,8 +134,9 @@ TokenFileWriter::TokenFileWriter(const std::string& path, const Tokenizer& token
       end_of_text_(tokenizer.end_of_text()) {
   Hdf5File& file = file_.hdf5();
   write_tokenizer(file, tokenizer);
+  const int64_t chunk = std::clamp(expected_tokens, kShortestTokenChunk, kTokenChunk);
   for (const Split split : kSplits)
-    splits_[static_cast<size_t>(split)] = std::make_unique<SplitWriter>(file, split, vocab_size_);
+    splits_[static_cast<size_t>(split)] = std::make_unique<SplitWriter>(file, split, vocab_size_, chunk);
 }
 
 TokenFileWriter::~TokenFileWriter() = default;

@@ -30,7 +30,8 @@ extern const FileKind kTokenFile;
 /// vocab_size and files. Equal calls give equal bytes.
 class TokenFileWriter {
  public:
-  /// `expected_tokens` need not be exact; it decides whether the file is built in memory.
+  /// `expected_tokens` need not be exact; it decides whether the file is built in memory, and in
+  /// chunks of what length.
   TokenFileWriter(const std::string& path, const Tokenizer& tokenizer, int64_t expected_tokens,
                   FileCalls calls = FileCalls::system());
   ~TokenFileWriter();

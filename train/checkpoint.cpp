@@ -116,7 +116,7 @@ int64_t expected_bytes(const std::vector<NamedParameter>& parameters, Optimizer*
 
 /// What is wrong with a checkpoint is Exit::checkpoint, whichever part of the program finds it.
 template <class Read>
-auto as_checkpoint(const std::string& path, const Read& read) {
+decltype(auto) as_checkpoint(const std::string& path, const Read& read) {
   try {
     return read();
   } catch (const Error& error) {
@@ -159,11 +159,12 @@ Checkpoint::Checkpoint(const std::string& path)
       file_(open_verified(path, kCheckpointFile)),
       sha256_(read_verified_header(path, kCheckpointFile.exit).sha256) {}
 
-Config Checkpoint::config() const {
-  return as_checkpoint(path_, [&] {
+const Config& Checkpoint::config() const {
+  if (config_) return *config_;
+  return as_checkpoint(path_, [&]() -> const Config& {
     Config config;
     read_config_text(file_.read_text("config"), "config", run_sections(), config);
-    return config;
+    return config_.emplace(std::move(config));
   });
 }
 

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -42,7 +43,7 @@ class Checkpoint {
   /// SHA-256 of the content, which names exactly this checkpoint.
   const std::string& sha256() const { return sha256_; }
   const Hdf5File& file() const { return file_; }
-  Config config() const;
+  const Config& config() const;
   std::shared_ptr<const Tokenizer> tokenizer() const;
   TrainingState state() const;
   /// Empty unless the model was imported.
@@ -63,6 +64,7 @@ class Checkpoint {
   std::string path_;
   Hdf5File file_;
   std::string sha256_;
+  mutable std::optional<Config> config_;  // once somebody asked for it
 };
 
 /// The model that a checkpoint's config describes; the values of its parameters are undefined.

@@ -114,6 +114,16 @@ TEST(TokenFile, CarriesItsTokenizer) {
   EXPECT_EQ(file.tokenizer()->encode(small_text(50, 2)), tokenizer->encode(small_text(50, 2)));
 }
 
+TEST(TokenFile, OfFewTokensIsSmall) {
+  const TemporaryFolder folder;
+  TokenFileWriter writer(folder / "a.h5", ByteTokenizer(), 100);
+  writer.start_document(Split::train);
+  writer.append(Split::train, cycling(300, 256));
+  writer.commit();
+  EXPECT_LT(std::filesystem::file_size(folder / "a.h5"), 20'000);
+  EXPECT_EQ(all_tokens(TokenFile(folder / "a.h5"), Split::train), cycling(300, 256));
+}
+
 TEST(TokenFile, SameTokensGiveTheSameBytes) {
   const TemporaryFolder folder;
   const auto tokenizer = small_bpe();

@@ -9,17 +9,19 @@
 
 namespace tapestry::test {
 
-inline std::string tiny_config(int64_t n_embd) {
+inline std::string tiny_config(int64_t n_embd, const std::string& more = "") {
   return join("[model]\nattention = standard\nn_layer = 1\nn_head = 2\nn_embd = ", n_embd,
-              "\nvocab_size = 256\nn_ctx = 16\n[data]\nseq_len = 16\n");
+              "\nvocab_size = 256\nn_ctx = 16\n", more, "[data]\nseq_len = 16\n");
 }
 
 /// A checkpoint of an untrained model that says that it has made `step` steps. A width of 8 makes 60 KB, one
-/// of 256 makes 10 MB.
+/// of 256 makes 10 MB. `more`: lines for the [model] section of its config.
 class TinyCheckpoint {
  public:
-  explicit TinyCheckpoint(int64_t n_embd = 8, bool with_optimizer = true)
-      : text_(tiny_config(n_embd)), config_(read(text_)), model_(config_.get(model_options()), config_) {
+  explicit TinyCheckpoint(int64_t n_embd = 8, bool with_optimizer = true, const std::string& more = "")
+      : text_(tiny_config(n_embd, more)),
+        config_(read(text_)),
+        model_(config_.get(model_options()), config_) {
     if (with_optimizer) optimizer_ = make_optimizer(config_.get(optim_options()), model_.parameters());
   }
 
