@@ -32,7 +32,8 @@ bool has_layered_key(const OptionSection& section) {
 
 KeyParts split_key(const std::string& key) {
   const auto dot = key.rfind('.');
-  if (dot == std::string::npos) return {"", key};
+  // A dot in front names no section: ".resume" is not "resume", for whose key nobody would find its value.
+  if (dot == std::string::npos || dot == 0) return {"", key};
   return {key.substr(0, dot), key.substr(dot + 1)};
 }
 

@@ -94,6 +94,7 @@ TEST(CommandLine, MistakesAreNamed) {
   EXPECT_EQ(error_of({"--block.chunk", "-1"}), "--block.chunk -1: must be an integer, at least 1");
   EXPECT_EQ(error_of({"--chunk", "1"}), "unknown option --chunk, did you mean block.chunk?");
   EXPECT_EQ(error_of({"--block.chun", "1"}), "unknown option --block.chun, did you mean block.chunk?");
+  EXPECT_EQ(error_of({"--.note", "x"}), "unknown option --.note, did you mean note?");
   EXPECT_THAT(error_of({"a"}), StartsWith("unexpected 'a'"));
   EXPECT_THAT(error_of({"-c", "3"}), HasSubstr("unexpected '-c'"));
   EXPECT_THAT(error_of({"--note="}), HasSubstr("--note"));

@@ -64,6 +64,7 @@ TEST(ConfigFile, UnknownKeysNameTheNearest) {
             "run.ini:2: unknown key block.chunks, did you mean block.chunk?");
   EXPECT_EQ(error_of("[net]\nchunk = 1\n"), "run.ini:2: unknown key net.chunk, did you mean block.chunk?");
   EXPECT_EQ(error_of("width = 1\n"), "run.ini:1: unknown key width, did you mean net.width?");
+  EXPECT_EQ(error_of(".note = 1\n"), "run.ini:1: unknown key .note, did you mean note?");
   EXPECT_EQ(error_of("[blcok]\nchunk = 1\n"), "run.ini:1: unknown section [blcok], did you mean [block]?");
   EXPECT_EQ(error_of("[layer.x]\n"), "run.ini:1: unknown section [layer.x], did you mean [layer.N]?");
   EXPECT_EQ(error_of("[layer.01]\n"), "run.ini:1: unknown section [layer.01], did you mean [layer.N]?");
