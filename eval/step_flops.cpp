@@ -1,7 +1,6 @@
 #include "eval/step_flops.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "autograd/ops/chunks.h"
 #include "autograd/ops/linear_cross_entropy.h"
@@ -53,7 +52,9 @@ int64_t rows_of(const std::string& name, const ModelOptions& model, const Config
 
 /// The cost of one layer's core on one sequence, forward (ATTENTION sections 7.6 and 9).
 struct CoreCost {
-  double T, C, d;
+  double T, C;
+  int64_t n_head;
+  double d = C / static_cast<double>(n_head);
 
   double standard() const { return 2 * C * T * (T + 1); }
   double sliding_window(const SlidingWindowOptions& o) const {
@@ -71,8 +72,8 @@ struct CoreCost {
     const double c = o.chunk, chunks = T / c;
     const double local = 4 * C * T * ((std::min(c, T) + 1) / 2 + std::min<double>(o.reach() + o.sink, T));
     const double topk = std::min<double>(o.retrieved(), chunks);
-    const double heads = o.retrieving(std::llround(C / d)) * d;  // width of those that retrieve
-    const double tokens = o.reads_tokens() && topk > 0 ? heads * T * (chunks + 4 * topk * c) : 0;
+    const double width = static_cast<double>(o.retrieving(n_head)) * d;  // of the heads that retrieve
+    const double tokens = o.reads_tokens() && topk > 0 ? width * T * (chunks + 4 * topk * c) : 0;
     if (!o.reads_states() || !o.retrieves()) return local + tokens;
     const double m = o.compression, states = 4 * T * C * d;
     if (o.compression == 0) return local + tokens + states + chunks * chunks * (C + C * d);
@@ -120,8 +121,7 @@ double flops_of(const std::vector<Gemm>& products) {
 
 std::optional<double> attention_flops(const ModelOptions& model, const Config& config,
                                       const StepShape& shape) {
-  const CoreCost cost{double(shape.seq_len), double(model.n_embd),
-                      double(model.n_embd) / double(model.n_head)};
+  const CoreCost cost{double(shape.seq_len), double(model.n_embd), model.n_head};
   double flops = 0;
   for (int64_t layer = 0; layer < model.n_layer; ++layer) {
     const auto of_layer = layer_flops(model.attention_of(layer), config, layer, cost);

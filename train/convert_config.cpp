@@ -82,14 +82,14 @@ void apply_given(const Config& given, const std::set<std::string>& in_use, Confi
 
 /// What lets bsbr layers that are new read as the original does: all heads, and scores without a bias.
 void set_bsbr_defaults(const std::vector<int64_t>& layers, bool others, Config& config) {
-  const auto set = [&](const std::string& section, const std::string& key, const std::string& value) {
-    if (!config.find(section + key)) config.set(section + key, value, kByConversion);
-  };
+  std::vector<std::string> sections;
+  if (!others) sections.push_back("bsbr.");
+  for (const int64_t layer : layers)
+    if (others) sections.push_back(join("layer.", layer, "."));
   for (const auto& [key, value] : {std::pair("score_bias", "off"), std::pair("retrieval_heads", "all")}) {
     if (config.find(std::string("bsbr.") + key)) continue;
-    if (!others) set("bsbr.", key, value);
-    for (const int64_t layer : layers)
-      if (others) set(join("layer.", layer, "."), key, value);
+    for (const std::string& section : sections)
+      if (!config.find(section + key)) config.set(section + key, value, kByConversion);
   }
 }
 

@@ -30,11 +30,10 @@ const OptionTable<BsbrOptions>& bsbr_options() {
                "tokens before its chunk that a token also reads locally; auto: one chunk, 0 with preset = "
                "literal")
           .add("sink", &O::sink, "first tokens of the sequence that every token reads locally", at_least(0))
-          .add(
-              "keys", &O::keys,
-              "what chunks are found by: projections of their own, or q and the mean of k, which need read = "
-              "tokens or both; auto: shared where they can be",
-              one_of({"auto", "own", "shared"}))
+          .add("keys", &O::keys,
+               "what chunks are found by: projections of their own, or with read = tokens or both q and the "
+               "mean of k; auto: shared where they can be",
+               one_of({"auto", "own", "shared"}))
           .add("score_bias", &O::score_bias,
                "read = tokens or both: the retrieval score is added to the scores of the chunk's tokens; "
                "head: times a learned factor a head",
