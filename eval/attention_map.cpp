@@ -101,15 +101,15 @@ Matrix softmax_map(const LayerAtWork& layer, int64_t head, double scale, const V
   return weights;
 }
 
-/// The `count` chunks below `end` with the largest score, ties to the later; [begin, end) may be chosen.
-std::vector<int64_t> best_chunks(const Eigen::Ref<const Eigen::VectorXd>& scores, int64_t begin, int64_t end,
-                                 int64_t count) {
-  std::vector<int64_t> chunks(static_cast<size_t>(std::max<int64_t>(end - begin, 0)));
-  std::iota(chunks.begin(), chunks.end(), begin);
+/// The `count` places in [begin, end) with the largest score, ties to the later.
+std::vector<int64_t> best(const Eigen::Ref<const Eigen::VectorXd>& scores, int64_t begin, int64_t end,
+                          int64_t count) {
+  std::vector<int64_t> places(static_cast<size_t>(std::max<int64_t>(end - begin, 0)));
+  std::iota(places.begin(), places.end(), begin);
   const auto key = [&](int64_t j) { return scores[j] + kTieBreak * static_cast<double>(j); };
-  std::sort(chunks.begin(), chunks.end(), [&](int64_t a, int64_t b) { return key(a) > key(b); });
-  if (static_cast<int64_t>(chunks.size()) > count) chunks.resize(static_cast<size_t>(count));
-  return chunks;
+  std::sort(places.begin(), places.end(), [&](int64_t a, int64_t b) { return key(a) > key(b); });
+  if (static_cast<int64_t>(places.size()) > count) places.resize(static_cast<size_t>(count));
+  return places;
 }
 
 Tensor features(const LayerAtWork& layer, const Tensor& x, const std::string& map) {
@@ -135,7 +135,7 @@ void add_states(const LayerAtWork& layer, int64_t head, const BsbrOptions& optio
   for (int64_t t = c; t < tokens; ++t) {
     const int64_t n = t / c;
     const Eigen::VectorXd scores = layer.scale(0) * h.topRows(n) * r.row(n * c).transpose();
-    const std::vector<int64_t> chosen = best_chunks(scores, 0, n, topk);
+    const std::vector<int64_t> chosen = best(scores, 0, n, topk);
     double largest = scores[chosen[0]], sum = 0;
     for (const int64_t j : chosen) largest = std::max(largest, scores[j]);
     for (const int64_t j : chosen) sum += std::exp(scores[j] - largest);
@@ -151,15 +151,18 @@ void add_states(const LayerAtWork& layer, int64_t head, const BsbrOptions& optio
 
 /// ATTENTION section 7.6; with read = both, states of all chunks too.
 Matrix token_map(const LayerAtWork& layer, int64_t head, const BsbrOptions& options) {
-  const int64_t tokens = layer.tokens(), c = options.chunk, finished = finished_chunks(tokens, c);
+  const int64_t tokens = layer.tokens(), c = options.chunk, b = options.block_size();
+  const int64_t finished = finished_chunks(tokens, b);
   const Visible local = options.visible();
   const bool retrieves = head >= layer.n_head() - options.retrieving(layer.n_head());
   const int64_t topk = retrieves ? options.retrieved() : 0;
   if (finished == 0 || !options.retrieves()) return softmax_map(layer, head, layer.scale(0), local);
   const Tensor plain_q = layer.project("q"), plain_k = layer.project("k");
   const Tensor r = layer.has("r") ? layer.project("r") : plain_q;
-  const Tensor h = layer.has("h") ? layer.project("h", chunk_mean(layer.input(), c)) : chunk_mean(plain_k, c);
-  const Matrix chunk_scores = layer.scale(0) * layer.products(r, h, head);  // [T, N]
+  const auto mean_keys = [&](int64_t size) {
+    return layer.has("h") ? layer.project("h", chunk_mean(layer.input(), size)) : chunk_mean(plain_k, size);
+  };
+  const Matrix block_scores = layer.scale(0) * layer.products(r, mean_keys(b), head);  // [T, N]
   Matrix scores = layer.scale(0) * layer.products(layer.positioned(plain_q), layer.positioned(plain_k), head);
   const Tensor gain = layer.parameter("attention.score_gain");
   const double bias = options.score_bias == "off" ? 0 : (gain.defined() ? gain.data<double>()[head] : 1);
@@ -167,26 +170,27 @@ Matrix token_map(const LayerAtWork& layer, int64_t head, const BsbrOptions& opti
   for (int64_t t = 0; t < tokens; ++t) {
     std::vector<char> retrieved(static_cast<size_t>(finished), 0);
     int64_t begin = 0, end = 0;
-    for (int64_t j = 0; j < t / c; ++j) {
+    for (int64_t j = 0; j < t / c * c / b; ++j) {
       bool whole = true;
-      for (int64_t i = j * c; i < (j + 1) * c; ++i) whole = whole && sees(local, t, i);
+      for (int64_t i = j * b; i < (j + 1) * b; ++i) whole = whole && sees(local, t, i);
       if (whole) continue;
       if (end == 0) begin = j;
       end = j + 1;
     }
-    const Eigen::VectorXd row = chunk_scores.row(t).transpose();
-    for (const int64_t j : best_chunks(row, begin, end, topk)) {
+    const Eigen::VectorXd row = block_scores.row(t).transpose();
+    for (const int64_t j : best(row, begin, end, topk)) {
       retrieved[static_cast<size_t>(j)] = 1;
-      for (int64_t i = j * c; i < (j + 1) * c; ++i)
+      for (int64_t i = j * b; i < (j + 1) * b; ++i)
         if (!sees(local, t, i)) scores(t, i) += bias * row[j];
     }
     const auto read = [&](int64_t i) {
-      return sees(local, t, i) || (i / c < finished && retrieved[static_cast<size_t>(i / c)]);
+      return sees(local, t, i) || (i / b < finished && retrieved[static_cast<size_t>(i / b)]);
     };
     softmax_row(scores, t, read, weights);
   }
   if (options.reads_states())
-    add_states(layer, head, options, layer.head(r, head), layer.head(h, head), finished, weights);
+    add_states(layer, head, options, layer.head(r, head), layer.head(mean_keys(c), head),
+               finished_chunks(tokens, c), weights);
   return weights;
 }
 

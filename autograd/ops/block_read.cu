@@ -19,12 +19,12 @@ template <class T>
 void softmax_rows(const BlockTiles& tiles, const BlockRead<T>& in, T* p, T* lse, T* scale) {
   const BlockTiles x = tiles;
   const BlockRead<T> from = in;
-  const int64_t n = x.s.chunk;
+  const int64_t n = x.s.block;
   for_each_block("block_read softmax", x.rows(), row_threads(n), 0, [=] __device__(int64_t i) {
     const BlockRow row(x, i);
     if (!row.used) return;
     T* score = p + i * n;
-    const auto keys = x.s.keys(row.token, row.chunk);
+    const auto keys = x.s.keys(row.token, row.block);
     const auto seen = [=](int64_t j) { return j >= keys.begin && j < keys.end; };
     const T hidden = -std::numeric_limits<T>::infinity();
     const T largest = block_reduce_row(
@@ -65,7 +65,7 @@ void score_gradient(const BlockTiles& tiles, const BlockRead<T>& in, const Block
   const BlockTiles x = tiles;
   const BlockRead<T> from = in;
   const T *lse = grad.lse, *D = grad.D;
-  const int64_t n = x.s.chunk;
+  const int64_t n = x.s.block;
   for_each_block("block_read gradient", x.rows(), row_threads(n), 0, [=] __device__(int64_t i) {
     const BlockRow row(x, i);
     T *score = p + i * n, *dscore = dp + i * n;
@@ -73,7 +73,7 @@ void score_gradient(const BlockTiles& tiles, const BlockRead<T>& in, const Block
       block_for(n, [=](int64_t j) { score[j] = dscore[j] = 0; });
       return;
     }
-    const auto keys = x.s.keys(row.token, row.chunk);
+    const auto keys = x.s.keys(row.token, row.block);
     const T shift = lse[row.scalar] - bias_of(x, from, row), d = D[row.scalar];
     const T sum = block_sum<T>(n, [=](int64_t j) {
       const T e = j >= keys.begin && j < keys.end ? fast_exp(score[j] - shift) : T(0);
@@ -96,25 +96,25 @@ void scatter_add(const BlockTiles& tiles, const T* from, T* x) {
   });
 }
 
-/// Numbers that add_to_chunks needs for each row of a tile.
-int64_t chunk_parts_of(const RetrievalShape& s) { return ceil_div(s.chunk * s.head_width, kTileRows); }
+/// Numbers that add_to_blocks needs for each row of a tile.
+int64_t block_parts_of(const RetrievalShape& s) { return ceil_div(s.block * s.head_width, kTileRows); }
 
-/// The chunks' rows of dx += alpha p^T y: a product for every tile, and those of a chunk added up in order.
+/// The blocks' rows of dx += alpha p^T y: a product for every tile, and those of a block added up in order.
 template <class T>
-void add_to_chunks(const BlockTiles& tiles, double alpha, const T* p, const T* y, T* dx) {
+void add_to_blocks(const BlockTiles& tiles, double alpha, const T* p, const T* y, T* dx) {
   const BlockTiles x = tiles;
-  const int64_t n = x.s.chunk, d = x.s.head_width, size = n * d, chunks = x.s.chunks();
+  const int64_t n = x.s.block, d = x.s.head_width, size = n * d, blocks = x.s.blocks();
   DeviceArray<T> memory(x.count() * size);
   T* parts = memory.data();
   Gemm product{.m = n, .n = d, .k = kTileRows, .transpose_a = true, .alpha = alpha};
   product.batch[0] = {x.count(), kTileRows * n, kTileRows * d, size};
   gemm(product, p, y, parts);
-  for_each_index("block_read chunks", x.heads * chunks * size, [=] __device__(int64_t i) {
-    const int64_t head = i / size / chunks, chunk = i / size % chunks, at = i % size;
-    const int64_t end = x.first_tile(head, chunk + 1);
+  for_each_index("block_read blocks", x.heads * blocks * size, [=] __device__(int64_t i) {
+    const int64_t head = i / size / blocks, block = i / size % blocks, at = i % size;
+    const int64_t end = x.first_tile(head, block + 1);
     T sum = 0;
-    for (int64_t tile = x.first_tile(head, chunk); tile < end; ++tile) sum += parts[tile * size + at];
-    const int64_t token = chunk * n + at / d;
+    for (int64_t tile = x.first_tile(head, block); tile < end; ++tile) sum += parts[tile * size + at];
+    const int64_t token = block * n + at / d;
     dx[x.s.head_offset(x.first_head + head, x.s.tokens) + token * x.s.width() + at % d] += sum;
   });
 }
@@ -128,9 +128,9 @@ void add_summary_gradient(const BlockTiles& tiles, const BlockRead<T>& in, const
   const T* r = grad.r;
   T* dh = grad.dh;
   const int64_t d = x.s.head_width;
-  for_each_index("block_read summaries", x.heads * x.s.chunks() * d, [=] __device__(int64_t i) {
-    const int64_t bh = x.first_head + i / d / x.s.chunks(), chunk = i / d % x.s.chunks();
-    const int32_t* start = x.start + bh * (x.s.chunks() + 1) + chunk;
+  for_each_index("block_read summaries", x.heads * x.s.blocks() * d, [=] __device__(int64_t i) {
+    const int64_t bh = x.first_head + i / d / x.s.blocks(), block = i / d % x.s.blocks();
+    const int32_t* start = x.start + bh * (x.s.blocks() + 1) + block;
     T sum = 0;
     for (int32_t at = start[0]; at < start[1]; ++at) {
       const int64_t token = x.order[at] % x.s.tokens;
@@ -138,7 +138,7 @@ void add_summary_gradient(const BlockTiles& tiles, const BlockRead<T>& in, const
              r[x.s.head_offset(bh, x.s.tokens) + token * x.s.width() + i % d];
     }
     const T factor = static_cast<T>(x.s.scale) * from.gain_of(x.s.head_of(bh));
-    dh[x.s.head_offset(bh, x.s.chunks()) + chunk * x.s.width() + i % d] += factor * sum;
+    dh[x.s.head_offset(bh, x.s.blocks()) + block * x.s.width() + i % d] += factor * sum;
   });
 }
 
@@ -156,8 +156,8 @@ void add_query_gradient(const RetrievalShape& shape, const BlockRead<T>& in, con
     T sum = 0;
     for (int64_t slot = 0; slot < s.slots; ++slot) {
       const int64_t at = (bh * s.slots + slot) * s.tokens + t;
-      const int32_t chunk = from.chunks[at];
-      if (chunk >= 0) sum += dbias[at] * h[s.head_offset(bh, s.chunks()) + chunk * s.width() + i % d];
+      const int32_t block = from.blocks[at];
+      if (block >= 0) sum += dbias[at] * h[s.head_offset(bh, s.blocks()) + block * s.width() + i % d];
     }
     const T factor = static_cast<T>(s.scale) * from.gain_of(s.head_of(bh));
     dr[s.head_offset(bh, s.tokens) + t * s.width() + i % d] += factor * sum;
@@ -174,7 +174,7 @@ void gain_gradient(const RetrievalShape& shape, const BlockRead<T>& in, T* dgain
     const int64_t among = head - (s.n_head - s.retrieving);  // the retrieving ones
     const double sum = block_sum<double>(among < 0 ? 0 : s.batch * in_head, [=](int64_t i) {
       const int64_t at = (i / in_head * s.retrieving + among) * in_head + i % in_head;
-      return from.chunks[at] >= 0 ? double(dbias[at]) * double(from.scores[at]) : 0.0;
+      return from.blocks[at] >= 0 ? double(dbias[at]) * double(from.scores[at]) : 0.0;
     });
     if (threadIdx.x == 0) dgain[head] = static_cast<T>(sum);
   });
@@ -185,13 +185,13 @@ void gain_gradient(const RetrievalShape& shape, const BlockRead<T>& in, T* dgain
 template <class T>
 void block_read_forward(const RetrievalShape& s, const BlockRead<T>& in, T* o, T* lse) {
   const int64_t d = s.head_width;
-  for_block_tiles(s, in.chunks, 2 * d + s.chunk + 2, [&](const BlockTiles& tiles) {
-    DeviceArray<T> queries(tiles.rows() * d), p(tiles.rows() * s.chunk), values(tiles.rows() * d),
+  for_block_tiles(s, in.blocks, 2 * d + s.block + 2, [&](const BlockTiles& tiles) {
+    DeviceArray<T> queries(tiles.rows() * d), p(tiles.rows() * s.block), values(tiles.rows() * d),
         tile_lse(tiles.rows()), scale(tiles.rows());
     gather_rows(tiles, in.q, queries.data());
-    times_chunks<T>(tiles, true, s.scale, queries.data(), in.k, p.data());
+    times_blocks<T>(tiles, true, s.scale, queries.data(), in.k, p.data());
     softmax_rows(tiles, in, p.data(), tile_lse.data(), scale.data());
-    times_chunks<T>(tiles, false, 1, p.data(), in.v, values.data());
+    times_blocks<T>(tiles, false, 1, p.data(), in.v, values.data());
     merge_rows<T>(tiles, values.data(), tile_lse.data(), scale.data(), o, lse);
   });
 }
@@ -201,17 +201,17 @@ void block_read_backward(const RetrievalShape& s, const BlockRead<T>& in, const 
   const int64_t d = s.head_width;
   DeviceArray<T> dbias_array(in.scores ? s.heads() * s.slots * s.tokens : 0);
   T* dbias = in.scores ? dbias_array.data() : nullptr;
-  for_block_tiles(s, in.chunks, 3 * d + 2 * s.chunk + chunk_parts_of(s), [&](const BlockTiles& tiles) {
-    DeviceArray<T> queries(tiles.rows() * d), dout(tiles.rows() * d), p(tiles.rows() * s.chunk),
-        dp(tiles.rows() * s.chunk), dq(tiles.rows() * d);
+  for_block_tiles(s, in.blocks, 3 * d + 2 * s.block + block_parts_of(s), [&](const BlockTiles& tiles) {
+    DeviceArray<T> queries(tiles.rows() * d), dout(tiles.rows() * d), p(tiles.rows() * s.block),
+        dp(tiles.rows() * s.block), dq(tiles.rows() * d);
     gather_rows(tiles, in.q, queries.data());
     gather_rows(tiles, grad.dout, dout.data());
-    times_chunks<T>(tiles, true, s.scale, queries.data(), in.k, p.data());
-    times_chunks<T>(tiles, true, 1, dout.data(), in.v, dp.data());
+    times_blocks<T>(tiles, true, s.scale, queries.data(), in.k, p.data());
+    times_blocks<T>(tiles, true, 1, dout.data(), in.v, dp.data());
     score_gradient(tiles, in, grad, p.data(), dp.data(), dbias);
-    add_to_chunks<T>(tiles, 1, p.data(), dout.data(), grad.dv);
-    add_to_chunks<T>(tiles, s.scale, dp.data(), queries.data(), grad.dk);
-    times_chunks<T>(tiles, false, s.scale, dp.data(), in.k, dq.data());
+    add_to_blocks<T>(tiles, 1, p.data(), dout.data(), grad.dv);
+    add_to_blocks<T>(tiles, s.scale, dp.data(), queries.data(), grad.dk);
+    times_blocks<T>(tiles, false, s.scale, dp.data(), in.k, dq.data());
     scatter_add<T>(tiles, dq.data(), grad.dq);
     if (dbias) add_summary_gradient(tiles, in, grad, dbias);
   });

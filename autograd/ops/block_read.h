@@ -4,12 +4,12 @@
 
 namespace tapestry {
 
-/// What a read of the selected chunks takes: tensors as RetrievalShape says, `chunks` and `scores` from
-/// select_chunks. A score times its head's gain is added to the scores of the chunk's keys.
+/// What a read of the selected blocks takes: tensors as RetrievalShape says, `blocks` and `scores` from
+/// select_blocks. A score times its head's gain is added to the scores of the block's keys.
 template <class T>
 struct BlockRead {
   const T *q, *k, *v;
-  const int32_t* chunks;
+  const int32_t* blocks;
   const T* scores;  // null: nothing is added
   const T* gain;    // [n_head]; null: 1
 
@@ -27,7 +27,7 @@ struct BlockReadGradient {
 };
 
 namespace cpu {
-/// Merges the keys of the selected chunks that are not local into the retrieving heads' softmax over the
+/// Merges the keys of the selected blocks that are not local into the retrieving heads' softmax over the
 /// local ones, given by its output o [batch, tokens, width] and lse [batch, n_head, tokens]. Tiles have a
 /// fixed height, so that no bit of a token depends on a later one.
 template <class T>

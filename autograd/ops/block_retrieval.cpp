@@ -15,9 +15,11 @@ void check_shapes(const Tensor& q, const Tensor& k, const Tensor& v, const Tenso
           " must be one shape [B, T, C]");
   require(x.n_head >= 1 && shape[2] % x.n_head == 0, "block_retrieval: ", x.n_head,
           " heads do not divide width ", shape[2]);
-  require(x.chunk >= 1 && x.heads >= 1 && x.topk >= 0 && x.overlap >= 0 && x.sink >= 0,
-          "block_retrieval: chunk and heads must be at least 1, topk, overlap and sink at least 0");
-  const Shape summaries{shape[0], finished_chunks(shape[1], x.chunk), shape[2]};
+  require(x.block >= 1 && x.chunk >= 1 && x.chunk % x.block == 0, "block_retrieval: blocks of ", x.block,
+          " tokens must divide a chunk of ", x.chunk);
+  require(x.heads >= 1 && x.topk >= 0 && x.overlap >= 0 && x.sink >= 0,
+          "block_retrieval: heads must be at least 1, topk, overlap and sink at least 0");
+  const Shape summaries{shape[0], finished_chunks(shape[1], x.block), shape[2]};
   require(h.shape() == summaries, "block_retrieval: h ", h.shape(), " must be ", summaries);
   require(!gain.defined() || (x.score_bias && gain.shape() == Shape{x.n_head}), "block_retrieval: a gain ",
           gain.shape(), " needs score_bias and one number for each of ", x.n_head, " heads");
@@ -31,10 +33,11 @@ RetrievalShape retrieval_shape(const Tensor& q, const BlockRetrieval& x, int64_t
                    .head_width = q.dim(2) / x.n_head,
                    .scale = x.scale,
                    .chunk = x.chunk,
+                   .block = x.block,
                    .overlap = x.overlap,
                    .sink = x.sink,
                    .past = past};
-  s.slots = std::min(x.topk, s.chunks());
+  s.slots = std::min(x.topk, s.blocks());
   return s;
 }
 
@@ -43,7 +46,7 @@ AttentionShape local_shape(const RetrievalShape& s) {
 }
 
 /// What block_retrieval saves, in this order.
-enum Saved { kQ, kK, kV, kR, kH, kGain, kOutput, kLse, kChunks, kScores };
+enum Saved { kQ, kK, kV, kR, kH, kGain, kOutput, kLse, kBlocks, kScores };
 
 template <class T>
 const T* data_or_null(const Tensor& tensor) {
@@ -85,7 +88,7 @@ void backward(BackwardStep& step, const RetrievalShape& s) {
   const BlockRead<T> in{q.data<T>(),
                         k.data<T>(),
                         v.data<T>(),
-                        step.saved(kChunks).data<int32_t>(),
+                        step.saved(kBlocks).data<int32_t>(),
                         data_or_null<T>(scores),
                         data_or_null<T>(gain)};
   LAUNCH(device, block_read_backward<T>(s, in, grad));
@@ -98,7 +101,7 @@ void backward(BackwardStep& step, const RetrievalShape& s) {
 
 /// What the forward pass makes, and some of it saves.
 struct Forward {
-  Tensor o, lse, chunks, scores;  // scores undefined without score_bias
+  Tensor o, lse, blocks, scores;  // scores undefined without score_bias
 };
 
 Forward forward(const RetrievalShape& s, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& r,
@@ -107,14 +110,14 @@ Forward forward(const RetrievalShape& s, const Tensor& q, const Tensor& k, const
   Forward f{Tensor::empty_like(q), Tensor::empty({s.batch, s.n_head, s.tokens}, q.dtype(), q.device()),
             Tensor::empty(slots, DType::int32, q.device()), Tensor::empty(slots, q.dtype(), q.device())};
   for_float(q.dtype(), [&]<class T>(T) {
-    LAUNCH(q.device(), select_chunks<T>(s, r.data<T>(), h.data<T>(), f.chunks.mutable_data<int32_t>(),
+    LAUNCH(q.device(), select_blocks<T>(s, r.data<T>(), h.data<T>(), f.blocks.mutable_data<int32_t>(),
                                         f.scores.mutable_data<T>()));
     if (!score_bias) f.scores = {};
     T *o = f.o.mutable_data<T>(), *lse = f.lse.mutable_data<T>();
     LAUNCH(q.device(),
            softmax_attention_forward<T>(local_shape(s), q.data<T>(), k.data<T>(), v.data<T>(), o, lse));
     const BlockRead<T> in{
-        q.data<T>(),          k.data<T>(), v.data<T>(), f.chunks.data<int32_t>(), data_or_null<T>(f.scores),
+        q.data<T>(),          k.data<T>(), v.data<T>(), f.blocks.data<int32_t>(), data_or_null<T>(f.scores),
         data_or_null<T>(gain)};
     LAUNCH(q.device(), block_read_forward<T>(s, in, o, lse));
   });
@@ -132,7 +135,7 @@ Tensor block_retrieval(const Tensor& q, const Tensor& k, const Tensor& v, const 
   Forward f = forward(s, q, k, v, r, h, gain, x.score_bias);
   const Tensor saved_r = x.score_bias ? r : Tensor(), saved_h = x.score_bias ? h : Tensor();
   record("block_retrieval", {q, k, v, r, h, gain}, f.o,
-         {q, k, v, saved_r, saved_h, gain, f.o, f.lse, f.chunks, f.scores}, [s](BackwardStep& step) {
+         {q, k, v, saved_r, saved_h, gain, f.o, f.lse, f.blocks, f.scores}, [s](BackwardStep& step) {
            for_float(step.gradient().dtype(), [&]<class T>(T) { backward<T>(step, s); });
          });
   return f.o;
@@ -142,7 +145,7 @@ Tensor continue_block_retrieval(const Tensor& q, const Tensor& k, const Tensor& 
                                 const Tensor& h, const Tensor& gain, const BlockRetrieval& x, int64_t past) {
   const RetrievalShape s = retrieval_shape(q, x, past);
   require(q.dim(0) == 1 && r.shape() == q.shape() && k.shape() == v.shape() && k.dim(-1) == q.dim(2) &&
-              past + q.dim(1) <= k.dim(0) && s.chunks() <= h.dim(0),
+              past + q.dim(1) <= k.dim(0) && s.blocks() <= h.dim(0),
           "continue_block_retrieval: q ", q.shape(), " after ", past, " tokens against k ", k.shape(), ", v ",
           v.shape(), " and h ", h.shape());
   if (s.slots == 0)

@@ -15,7 +15,7 @@ constexpr int64_t kTokens = 256;
 template <class T>
 void gather(const RetrievalShape& s, const T* r, int64_t first, T* rows) {
   const int64_t d = s.head_width;
-  for_each_index("select_chunks rows", s.heads() * kTokens * d, [=] __device__(int64_t i) {
+  for_each_index("select_blocks rows", s.heads() * kTokens * d, [=] __device__(int64_t i) {
     const int64_t bh = i / d / kTokens, t = first + i / d % kTokens;
     rows[i] = t < s.tokens ? r[s.head_offset(bh, s.tokens) + t * s.width() + i % d] : T(0);
   });
@@ -23,10 +23,10 @@ void gather(const RetrievalShape& s, const T* r, int64_t first, T* rows) {
 
 /// The best candidates of the tokens from `first` on, whose scores are [heads, kTokens, columns].
 template <class T>
-void choose(const RetrievalShape& s, int64_t first, int64_t columns, const T* tile, int32_t* chunks,
+void choose(const RetrievalShape& s, int64_t first, int64_t columns, const T* tile, int32_t* blocks,
             T* scores) {
   const int64_t count = std::min(kTokens, s.tokens - first);
-  for_each_block("select_chunks", s.heads() * count, row_threads(columns), set_bytes_of(columns),
+  for_each_block("select_blocks", s.heads() * count, row_threads(columns), set_bytes_of(columns),
                  [=] __device__(int64_t i) {
                    const int64_t bh = i / count, in_tile = i % count;
                    const T* row = tile + (bh * kTokens + in_tile) * columns;
@@ -38,9 +38,9 @@ void choose(const RetrievalShape& s, int64_t first, int64_t columns, const T* ti
                    pick_largest(columns, range.begin, range.end, s.slots, key, set);
                    if (threadIdx.x != 0) return;
                    int64_t slot = bh * s.slots;
-                   const auto put_slot = [&](int32_t chunk, T score) {
+                   const auto put_slot = [&](int32_t block, T score) {
                      const int64_t at = slot++ * s.tokens + first + in_tile;
-                     chunks[at] = chunk;
+                     blocks[at] = block;
                      scores[at] = score;
                    };
                    for (int64_t j = range.begin; j < range.end; ++j) {
@@ -53,7 +53,7 @@ void choose(const RetrievalShape& s, int64_t first, int64_t columns, const T* ti
 }  // namespace
 
 template <class T>
-void select_chunks(const RetrievalShape& s, const T* r, const T* h, int32_t* chunks, T* scores) {
+void select_blocks(const RetrievalShape& s, const T* r, const T* h, int32_t* blocks, T* scores) {
   const int64_t d = s.head_width;
   DeviceArray<T> rows_array(s.heads() * kTokens * d);
   T* rows = rows_array.data();
@@ -66,15 +66,15 @@ void select_chunks(const RetrievalShape& s, const T* r, const T* h, int32_t* chu
     Gemm g{.m = kTokens, .n = columns, .k = d, .transpose_b = true, .alpha = s.scale};
     g.ldb = s.width();
     g.precision = Precision::float32;
-    g.batch = {Gemm::Batch{s.batch, s.retrieving * kTokens * d, s.chunks() * s.width(),
+    g.batch = {Gemm::Batch{s.batch, s.retrieving * kTokens * d, s.blocks() * s.width(),
                            s.retrieving * kTokens * columns},
                Gemm::Batch{s.retrieving, kTokens * d, d, kTokens * columns}};
     gemm(g, rows, h + s.head_offset(0, 0), tile);
-    choose(s, first, columns, tile, chunks, scores);
+    choose(s, first, columns, tile, blocks, scores);
   }
 }
 
-#define INSTANTIATE(T) template void select_chunks(const RetrievalShape&, const T*, const T*, int32_t*, T*);
+#define INSTANTIATE(T) template void select_blocks(const RetrievalShape&, const T*, const T*, int32_t*, T*);
 FOR_FLOATS(INSTANTIATE)
 
 }  // namespace tapestry::cuda

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "autograd/ops/chunks.h"
@@ -9,14 +10,15 @@
 
 namespace tapestry {
 
-/// The sizes of one retrieval of chunks (ATTENTION section 7.6) by the last `retrieving` of n_head heads: q,
-/// k, v, r are [batch, tokens, width], the summaries h [batch, chunks, width], what is kept for each token
-/// and slot [batch, retrieving, slots, tokens]. `bh` counts (batch, retrieving head).
+/// The sizes of one retrieval of blocks (ATTENTION section 7.6, docs/bsbr-tokens.md) by the last `retrieving`
+/// of n_head heads: q, k, v, r are [batch, tokens, width], the summaries h [batch, blocks, width], what is
+/// kept for each token and slot [batch, retrieving, slots, tokens]. `bh` counts (batch, retrieving head).
 struct RetrievalShape {
   int64_t batch = 0, tokens = 0, n_head = 0, retrieving = 0, head_width = 0;
   double scale = 1;
-  int64_t chunk = 1;
-  int64_t slots = 0;  // chunks that a token retrieves, at most
+  int64_t chunk = 1;  // a token reads its own locally
+  int64_t block = 1;  // tokens that are retrieved together
+  int64_t slots = 0;  // blocks that a token retrieves, at most
   int64_t overlap = 0, sink = 0;
   int64_t past = 0;  // forward with a batch of 1: row t of q and r is token past + t; k, v and h begin at 0
 
@@ -30,17 +32,17 @@ struct RetrievalShape {
   constexpr int64_t width() const { return n_head * head_width; }
   constexpr int64_t heads() const { return batch * retrieving; }
   constexpr int64_t head_of(int64_t bh) const { return n_head - retrieving + bh % retrieving; }
-  constexpr int64_t chunks() const { return finished_chunks(past + tokens, chunk); }
+  constexpr int64_t blocks() const { return finished_chunks(past + tokens, block); }
   /// Keys from here on are local to the query in row t, and so are the sinks.
   constexpr int64_t first_local(int64_t t) const { return (past + t) / chunk * chunk - overlap; }
-  /// The chunks that it may retrieve: finished, and not wholly local.
+  /// The blocks that it may retrieve: finished, and not wholly local.
   constexpr Range candidates(int64_t t) const {
     const int64_t local = first_local(t);
-    return local > sink ? Range{sink / chunk, ceil_div(local, chunk)} : Range{0, 0};
+    return local > sink ? Range{sink / block, ceil_div(local, block)} : Range{0, 0};
   }
-  /// The keys of the candidate j that are not local to query t, counted from the start of the chunk.
+  /// The keys of the candidate j that are not local to query t, counted from the start of the block.
   constexpr Range keys(int64_t t, int64_t j) const {
-    return {std::max<int64_t>(sink - j * chunk, 0), std::min(first_local(t) - j * chunk, chunk)};
+    return {std::max<int64_t>(sink - j * block, 0), std::min(first_local(t) - j * block, block)};
   }
   /// Where the rows of `bh` begin in a tensor of `rows` rows a batch.
   constexpr int64_t head_offset(int64_t bh, int64_t rows) const {
@@ -55,29 +57,31 @@ struct RetrievalShape {
 namespace cpu {
 
 /// For every token and retrieving head the candidates with the `slots` largest scores s_tj = scale r_t.h_j,
-/// ties going to the later chunk: their numbers in ascending order in `chunks` (-1 in slots left over) and
+/// ties going to the later block: their numbers in ascending order in `blocks` (-1 in slots left over) and
 /// their scores in `scores` [batch, retrieving, slots, tokens].
 template <class T>
-void select_chunks(const RetrievalShape& shape, const T* r, const T* h, int32_t* chunks, T* scores);
+void select_blocks(const RetrievalShape& shape, const T* r, const T* h, int32_t* blocks, T* scores);
 
-/// The tokens that one slot sends to each chunk, ascending.
-class Buckets {
+/// Which of some queries of one (batch, retrieving head) retrieve each block, ascending.
+class BlockReaders {
  public:
-  Buckets(const RetrievalShape& shape, const int32_t* chunks, int64_t slot);
-  int64_t size(int64_t bh, int64_t j) const { return start(bh)[j + 1] - start(bh)[j]; }
-  const int32_t* tokens(int64_t bh, int64_t j) const { return &tokens_[bh * n_tokens_] + start(bh)[j]; }
+  struct Reader {
+    int32_t token, slot;
+  };
+  BlockReaders(const RetrievalShape& shape, const int32_t* blocks, int64_t bh, RetrievalShape::Range queries);
+  std::span<const Reader> of(int64_t block) const {
+    return {readers_.data() + start_[block], static_cast<size_t>(start_[block + 1] - start_[block])};
+  }
 
  private:
-  const int32_t* start(int64_t bh) const { return &start_[bh * (n_chunks_ + 1)]; }
-  int64_t n_tokens_, n_chunks_;
-  std::vector<int32_t> tokens_;  // [batch * retrieving, tokens]
-  std::vector<int32_t> start_;   // [batch * retrieving, chunks + 1]
+  std::vector<Reader> readers_;  // by block
+  std::vector<int32_t> start_;   // of each block's readers
 };
 
 }  // namespace cpu
 namespace cuda {
 template <class T>
-void select_chunks(const RetrievalShape& shape, const T* r, const T* h, int32_t* chunks, T* scores);
+void select_blocks(const RetrievalShape& shape, const T* r, const T* h, int32_t* blocks, T* scores);
 }  // namespace cuda
 
 }  // namespace tapestry

@@ -78,17 +78,23 @@ Tensor Bsbr::local_and_tokens(const Tensor& x) const {
   const int64_t count = finished(x), c = options_.chunk;
   const Tensor q = q_(x), k = k_(x), v = v_(x);
   if (count == 0) return local(q, k, v);
-  // The mean of the projections is the projection of the mean.
   const Tensor r = r_ ? (*r_)(x) : q;
-  const Tensor h = h_ ? (*h_)(chunk_mean(x, c)) : chunk_mean(k, c);
+  const Tensor h = mean_keys(x, k, options_.block_size());
   const Tensor y = block_retrieval(positioned(q), positioned(k), v, r, h, score_gain_, retrieval());
-  return options_.reads_states() ? add(y, read(q, k, v, {take_rows(r, c, c, count), h})) : y;
+  if (!options_.reads_states()) return y;
+  return add(y, read(q, k, v, {take_rows(r, c, c, count), mean_keys(x, k, c)}));
+}
+
+// The mean of the projections is the projection of the mean.
+Tensor Bsbr::mean_keys(const Tensor& x, const Tensor& k, int64_t size) const {
+  return h_ ? (*h_)(chunk_mean(x, size)) : chunk_mean(k, size);
 }
 
 BlockRetrieval Bsbr::retrieval() const {
   return {.n_head = n_head(),
           .scale = scale_or_default(0),
           .chunk = options_.chunk,
+          .block = options_.block_size(),
           .topk = options_.retrieved(),
           .overlap = options_.reach(),
           .sink = options_.sink,

@@ -27,9 +27,11 @@ class Bsbr : public ProjectedAttention {
   Tensor local(const Tensor& q, const Tensor& k, const Tensor& v) const;
   int64_t finished(const Tensor& x) const;
   BlockRetrieval retrieval() const;
+  /// What pieces of `size` tokens are found by, means of k or of x through h: [B, floor((T - 1) / size), C].
+  Tensor mean_keys(const Tensor& x, const Tensor& k, int64_t size) const;
   /// Chunks whose states are mixed, at most.
   int64_t mixed_chunks() const { return options_.reads_tokens() ? retrieve_all : options_.retrieved(); }
-  /// Attention to local tokens and those of the retrieved chunks (7.6), and with read = both what is read of
+  /// Attention to local tokens and those of the retrieved blocks (7.6), and with read = both what is read of
   /// states (docs/bsbr-both.md), before the output projection.
   Tensor local_and_tokens(const Tensor& x) const;
   /// Local attention plus what is read of the states of earlier chunks (7.1), before the output projection.
@@ -60,7 +62,9 @@ class Bsbr : public ProjectedAttention {
   Tensor extend_with_tokens(const Rows& rows, AttentionState& state) const;
   Tensor retrieve_tokens(const Rows& rows, AttentionState& state) const;
   Tensor extend_with_states(const Rows& rows, AttentionState& state) const;
-  void add_summaries(const Tensor& rows, AttentionState& state) const;
+  /// Means by which pieces of `size` tokens are found go `to` the others, that of the last is `running`.
+  void add_means(const Rows& rows, int64_t size, const char* to, const char* running,
+                 AttentionState& state) const;
   /// Where states are read, pieces begin with a chunk or lie within one.
   PieceLimit piece_limit() const;
   /// r of the first tokens of so many chunks.

@@ -28,8 +28,10 @@ AttentionState Bsbr::begin_state() const {
   const bool every_key = options_.reads_tokens() && options_.retrieved() > 0;
   AttentionState state = key_value_state(every_key ? Visible{} : options_.visible());
   if (!options_.retrieves()) return state;
-  state.add("h", dims_.n_embd, keep_chunks(options_.chunk));
-  if (options_.reads_tokens()) state.add("running_mean", dims_.n_embd, keep_one);
+  if (every_key) {
+    state.add("block_keys", dims_.n_embd, keep_chunks(options_.block_size()));
+    state.add("running_block_key", dims_.n_embd, keep_one);
+  }
   if (options_.reads_states()) add_state_parts(state);
   return state;
 }
@@ -37,6 +39,8 @@ AttentionState Bsbr::begin_state() const {
 void Bsbr::add_state_parts(AttentionState& state) const {
   const int64_t size = dims_.n_embd * head_width();
   const int64_t kept = options_.compression > 0 ? n_head() * options_.compression : size;
+  state.add("h", dims_.n_embd, keep_chunks(options_.chunk));
+  if (options_.reads_tokens()) state.add("running_h", dims_.n_embd, keep_one);
   state.add("states", kept, keep_chunks(options_.chunk));  // of finished chunks
   state.add("running_state", size, keep_one);              // of the unfinished one
   state.add("mixed_state", size, keep_one);                // what the unfinished one reads
@@ -65,11 +69,11 @@ PieceLimit Bsbr::piece_limit() const {
 }
 
 Tensor Bsbr::extend_with_tokens(const Rows& rows, AttentionState& state) const {
-  if (options_.retrieves()) add_summaries(h_ ? rows.x : rows.k, state);
   const Tensor y = options_.retrieved() > 0
                        ? retrieve_tokens(rows, state)
                        : attend(rows.q, rows.k, rows.v, scale_or_default(0), options_.visible(), state);
   if (!options_.reads_states()) return y;
+  add_means(rows, options_.chunk, "h", "running_h", state);
   const Tensor g = read_on(
       rows, [&](int64_t chunks) { return take_rows(rows.r, 0, options_.chunk, chunks); }, state);
   return g.defined() ? add(y, g) : y;
@@ -77,23 +81,26 @@ Tensor Bsbr::extend_with_tokens(const Rows& rows, AttentionState& state) const {
 
 Tensor Bsbr::retrieve_tokens(const Rows& rows, AttentionState& state) const {
   const int64_t past = state.position();
+  add_means(rows, options_.block_size(), "block_keys", "running_block_key", state);
   StateRows &k = state["k"], &v = state["v"];
   k.append(positioned(rows.k, past));
   v.append(rows.v);
-  return continue_block_retrieval(positioned(rows.q, past), k.data(), v.data(), rows.r, state["h"].data(),
-                                  score_gain_, retrieval(), past);
+  return continue_block_retrieval(positioned(rows.q, past), k.data(), v.data(), rows.r,
+                                  state["block_keys"].data(), score_gain_, retrieval(), past);
 }
 
-void Bsbr::add_summaries(const Tensor& rows, AttentionState& state) const {
-  const int64_t c = options_.chunk, tokens = rows.dim(1);
-  Tensor mean = state["running_mean"].data().reshape({1, 1, rows.dim(2)});
+void Bsbr::add_means(const Rows& rows, int64_t size, const char* to, const char* running,
+                     AttentionState& state) const {
+  const Tensor& of = h_ ? rows.x : rows.k;
+  const int64_t tokens = of.dim(1);
+  Tensor mean = state[running].data().reshape({1, 1, of.dim(2)});
   for (int64_t t = 0, count; t < tokens; t += count) {
-    const int64_t past = (state.position() + t) % c;
-    count = std::min(tokens - t, c - past);
-    const Tensor ones = Tensor::full({1, count, 1}, 1, rows.dtype(), rows.device());
-    add_to_state(ones, take_rows(rows, t, 1, count), 1.0 / static_cast<double>(c), mean);
-    if (past + count < c) continue;
-    state["h"].append(h_ ? (*h_)(mean) : mean);
+    const int64_t past = (state.position() + t) % size;
+    count = std::min(tokens - t, size - past);
+    const Tensor ones = Tensor::full({1, count, 1}, 1, of.dtype(), of.device());
+    add_to_state(ones, take_rows(of, t, 1, count), 1.0 / static_cast<double>(size), mean);
+    if (past + count < size) continue;
+    state[to].append(h_ ? (*h_)(mean) : mean);
     mean.fill(0);
   }
 }

@@ -19,23 +19,28 @@ const OptionTable<BsbrOptions>& bsbr_options() {
   static const auto table =
       OptionTable<O>("bsbr", "block sparse attention with block retrieval")
           .add("read", &O::read,
-               "what is read of retrieved chunks: their tokens, picked by every token, their states, mixed "
-               "once a chunk, or both: tokens of topk chunks and, behind a gate, states of all",
+               "what is read of earlier chunks: the tokens of blocks that every token picks, states, mixed "
+               "once a "
+               "chunk, or both: tokens of topk blocks and, behind a gate, states of all chunks",
                one_of({"tokens", "state", "both"}))
           .add("chunk", &O::chunk, "tokens of a chunk", at_least(1))
           .add("topk", &O::topk,
-               "chunks retrieved at a time, a number or all; 0: local attention only; auto: all with read = "
-               "state, else 2")
+               "blocks, with read = state chunks, retrieved at a time, a number or all; 0: local attention "
+               "only; auto: as many blocks as two chunks hold, with read = state all")
           .add("overlap", &O::overlap,
                "tokens before its chunk that a token also reads locally; auto: one chunk, 0 with preset = "
                "literal")
           .add("sink", &O::sink, "first tokens of the sequence that every token reads locally", at_least(0))
+          .add("block", &O::block,
+               "read = tokens or both: tokens that are retrieved together, a divisor of chunk, or chunk "
+               "itself; "
+               "auto: 8, or a chunk where 8 does not divide it")
           .add("keys", &O::keys,
-               "what chunks are found by: projections of their own, or with read = tokens or both q and the "
+               "what blocks are found by: projections of their own, or with read = tokens or both q and the "
                "mean of k; auto: shared where they can be",
                one_of({"auto", "own", "shared"}))
           .add("score_bias", &O::score_bias,
-               "read = tokens or both: the retrieval score is added to the scores of the chunk's tokens; "
+               "read = tokens or both: the retrieval score is added to the scores of the block's tokens; "
                "head: times a learned factor a head",
                one_of({"off", "on", "head"}))
           .add("retrieval_heads", &O::retrieval_heads,
@@ -68,9 +73,14 @@ const OptionTable<BsbrOptions>& bsbr_options() {
   return table;
 }
 
+int64_t BsbrOptions::block_size() const {
+  if (block == "auto") return chunk % 8 == 0 ? 8 : chunk;
+  return block == "chunk" ? chunk : count_in(block, 1);
+}
+
 int64_t BsbrOptions::retrieved() const {
   if (topk == "all" || (topk == "auto" && !reads_tokens())) return std::numeric_limits<int64_t>::max();
-  return topk == "auto" ? 2 : count_in(topk);
+  return topk == "auto" ? 2 * chunk / block_size() : count_in(topk);
 }
 
 int64_t BsbrOptions::reach() const {
@@ -85,7 +95,8 @@ int64_t BsbrOptions::retrieving(int64_t n_head) const {
 
 double BsbrOptions::keys_read_share(int64_t tokens, int64_t n_head) const {
   const double heads = static_cast<double>(retrieving(n_head)) / static_cast<double>(n_head);
-  const int64_t retrieved_keys = std::min(retrieved(), tokens / chunk) * chunk, near = reach() + sink;
+  const int64_t retrieved_keys = std::min(retrieved(), tokens / block_size()) * block_size(),
+                near = reach() + sink;
   double read = 0, all = 0;
   for (int64_t t = 0; t < tokens; ++t) {
     const int64_t remote = std::max<int64_t>(t / chunk * chunk - near, 0);
@@ -107,25 +118,30 @@ void check_bsbr_options(const BsbrOptions& o) {
   const auto reject = [&faults](bool wrong, const std::string& fault) {
     if (wrong) faults += (faults.empty() ? "" : "; ") + fault;
   };
-  const auto reject_unless_number = [&](const auto& count, const std::string& fault) {
+  const auto reject_unless = [&](const auto& succeeds, const std::string& fault) {
     try {
-      count();
+      succeeds();
     } catch (const Error&) {
       reject(true, fault);
     }
   };
-  reject_unless_number([&] { return o.retrieved(); },
-                       "bsbr.topk = " + o.topk + " is neither a number from 0 on nor all or auto");
-  reject_unless_number([&] { return o.reach(); },
-                       "bsbr.overlap = " + o.overlap + " is neither a number from 0 on nor auto");
-  reject_unless_number([&] { return o.retrieving(1); }, "bsbr.retrieval_heads = " + o.retrieval_heads +
-                                                            " is neither a number from 1 on nor all or auto");
+  const auto block_divides_chunk = [&] { check(o.chunk % o.block_size() == 0, Exit::usage, ""); };
+  reject_unless(block_divides_chunk,
+                "bsbr.block = " + o.block +
+                    " is neither auto, chunk nor a divisor of bsbr.chunk = " + std::to_string(o.chunk));
+  reject_unless([&] { return o.topk == "auto" ? 0 : o.retrieved(); },
+                "bsbr.topk = " + o.topk + " is neither a number from 0 on nor all or auto");
+  reject_unless([&] { return o.reach(); },
+                "bsbr.overlap = " + o.overlap + " is neither a number from 0 on nor auto");
+  reject_unless([&] { return o.retrieving(1); }, "bsbr.retrieval_heads = " + o.retrieval_heads +
+                                                     " is neither a number from 1 on nor all or auto");
   const bool tokens_only = !o.reads_states();
   reject(o.reads_tokens() && o.preset != "none", "bsbr.preset = literal needs bsbr.read = state");
   reject(tokens_only && o.feature_map != "identity", "bsbr.feature_map needs bsbr.read = state or both");
   reject(tokens_only && o.normalise, "bsbr.normalise needs bsbr.read = state or both");
   reject(tokens_only && o.read_norm != "none", "bsbr.read_norm needs bsbr.read = state or both");
   reject(tokens_only && o.compression != 0, "bsbr.compression needs bsbr.read = state or both");
+  reject(!o.reads_tokens() && o.block != "auto", "bsbr.block needs bsbr.read = tokens or both");
   reject(!o.reads_tokens() && o.keys == "shared", "bsbr.keys = shared needs bsbr.read = tokens or both");
   reject(o.normalise && o.feature_map == "identity",
          "bsbr.normalise needs bsbr.feature_map = elu1 or softmax");

@@ -14,6 +14,7 @@ struct BsbrOptions {
   int64_t sink = 0;
 
   // How tokens are read (7.6).
+  std::string block = "auto";
   std::string keys = "auto";
   std::string score_bias = "on";
   std::string retrieval_heads = "auto";
@@ -30,8 +31,10 @@ struct BsbrOptions {
 
   bool reads_tokens() const { return read != "state"; }
   bool reads_states() const { return read != "tokens"; }
-  /// Chunks retrieved at a time, at most; 0: local attention only. With read = both those whose tokens are
-  /// read: states are mixed of all.
+  /// Tokens of a block, of which retrieved tokens are read.
+  int64_t block_size() const;
+  /// Chunks, with read = tokens or both blocks, retrieved at a time, at most; 0: local attention only. With
+  /// read = both those whose tokens are read: states are mixed of all.
   int64_t retrieved() const;
   /// Tokens before its chunk that a token also reads locally.
   int64_t reach() const;
@@ -39,13 +42,13 @@ struct BsbrOptions {
   Visible visible() const { return {.chunk = chunk, .reach = reach(), .sink = sink}; }
   /// Whether anything but local tokens is read.
   bool retrieves() const { return retrieved() > 0 || (reads_tokens() && reads_states()); }
-  /// Heads that read tokens of retrieved chunks, of so many.
+  /// Heads that read tokens of retrieved blocks, of so many.
   int64_t retrieving(int64_t n_head) const;
   /// Share of the causal pairs of query and key that read = tokens scores in a sequence of `tokens`, the mean
-  /// of the heads; a retrieved chunk that is partly local counts as whole, where there are as many keys to
+  /// of the heads; a retrieved block that is partly local counts as whole, where there are as many keys to
   /// retrieve.
   double keys_read_share(int64_t tokens, int64_t n_head) const;
-  /// Whether chunks are found by q and k, not by projections of their own.
+  /// Whether blocks are found by q and k, not by projections of their own.
   bool shares_keys() const { return keys == "shared" || (keys == "auto" && reads_tokens()); }
   bool state_means() const;
   bool gated() const;

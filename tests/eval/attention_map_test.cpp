@@ -89,6 +89,8 @@ INSTANTIATE_TEST_SUITE_P(
             "tokens_all", "bsbr", {{"chunk", "5"}, {"topk", "1"}, {"overlap", "7"}, {"sink", "2"}}, "rotary"},
         Mapped{"tokens_shared", "bsbr", {{"chunk", "5"}, {"keys", "shared"}, {"score_bias", "off"}}},
         Mapped{"tokens_gain", "bsbr", {{"chunk", "5"}, {"topk", "1"}, {"score_bias", "head"}}},
+        Mapped{"tokens_blocks", "bsbr", {{"chunk", "6"}, {"block", "2"}, {"overlap", "3"}, {"topk", "2"}}},
+        Mapped{"both_blocks", "bsbr", {{"chunk", "6"}, {"block", "3"}, {"read", "both"}, {"topk", "1"}}},
         Mapped{"short", "bsbr", {{"chunk", "64"}}},
         Mapped{"state", "bsbr", {{"chunk", "5"}, {"read", "state"}}},
         Mapped{"both", "bsbr", {{"chunk", "5"}, {"read", "both"}, {"topk", "1"}}, "rotary"},

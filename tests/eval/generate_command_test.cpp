@@ -46,7 +46,7 @@ TEST_F(GenerateCommand, AStateBelongsToItsCheckpoint) {
   EXPECT_EQ(result.status, 3);
   EXPECT_THAT(result.errors, HasSubstr("another checkpoint"));
   EXPECT_EQ(shell("tapestry verify " + state).status, 0);
-  EXPECT_THAT(shell("tapestry inspect " + state).output, HasSubstr("layers/0/running_mean"));
+  EXPECT_THAT(shell("tapestry inspect " + state).output, HasSubstr("layers/0/running_block_key"));
 }
 
 TEST_F(GenerateCommand, TheFirstOfSeveralSamplesIsTheTextAlone) {

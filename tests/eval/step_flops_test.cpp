@@ -111,6 +111,9 @@ TEST(StepFlops, BsbrCoreIsThatOfTheSpecification) {
       core(config_of(
           {{"bsbr.read", "tokens"}, {"bsbr.chunk", "8"}, {"bsbr.topk", "2"}, {"bsbr.overlap", "0"}})),
       L * (local + d * T * T / c + 4 * d * T * 2 * c));  // one head of three
+  EXPECT_DOUBLE_EQ(
+      core(config_of({{"bsbr.chunk", "8"}, {"bsbr.block", "2"}, {"bsbr.topk", "3"}, {"bsbr.overlap", "0"}})),
+      L * (local + d * T * T / 2 + 4 * d * T * 3 * 2));
 }
 
 }  // namespace

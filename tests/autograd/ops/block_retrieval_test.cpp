@@ -27,21 +27,21 @@ bool is_local(int64_t t, int64_t i, const BlockRetrieval& x) {
   return i <= t && (i >= t / x.chunk * x.chunk - x.overlap || i < x.sink);
 }
 
-/// For each chunk that token t retrieves in this head its score, straight from ATTENTION 7.6.
+/// For each block that token t retrieves in this head its score, straight from ATTENTION 7.6.
 std::vector<std::pair<int64_t, double>> retrieved(const Values& r, const Values& h, int64_t b, int64_t t,
                                                   int64_t head, const BlockRetrieval& x) {
-  const int64_t T = r.shape[1], N = (T - 1) / x.chunk, d = r.shape[2] / x.n_head;
-  std::vector<std::pair<int64_t, double>> chunks;
-  for (int64_t j = 0; j < t / x.chunk; ++j) {
+  const int64_t T = r.shape[1], N = (T - 1) / x.block, d = r.shape[2] / x.n_head;
+  std::vector<std::pair<int64_t, double>> blocks;
+  for (int64_t j = 0; j < t / x.chunk * (x.chunk / x.block); ++j) {
     bool whole = true;
-    for (int64_t i = j * x.chunk; i < (j + 1) * x.chunk; ++i) whole = whole && is_local(t, i, x);
-    if (!whole) chunks.push_back({j, x.scale * head_dot(r, b * T + t, h, b * N + j, head, d)});
+    for (int64_t i = j * x.block; i < (j + 1) * x.block; ++i) whole = whole && is_local(t, i, x);
+    if (!whole) blocks.push_back({j, x.scale * head_dot(r, b * T + t, h, b * N + j, head, d)});
   }
-  const auto key = [](const auto& chunk) { return chunk.second + 1e-5 * chunk.first; };
-  std::sort(chunks.begin(), chunks.end(), [&](const auto& a, const auto& c) { return key(a) > key(c); });
+  const auto key = [](const auto& block) { return block.second + 1e-5 * block.first; };
+  std::sort(blocks.begin(), blocks.end(), [&](const auto& a, const auto& c) { return key(a) > key(c); });
   const bool retrieves = head >= x.n_head - std::min(x.heads, x.n_head);
-  chunks.resize(retrieves ? std::min<int64_t>(chunks.size(), x.topk) : 0);
-  return chunks;
+  blocks.resize(retrieves ? std::min<int64_t>(blocks.size(), x.topk) : 0);
+  return blocks;
 }
 
 /// Dense: every score of every pair of tokens.
@@ -55,7 +55,7 @@ std::vector<double> dense_formula(const std::vector<Values>& in, const BlockRetr
         std::vector<double> bias(T, -INFINITY);
         for (const auto& [j, score] : retrieved(in[3], in[4], b, t, head, x)) {
           const double gain = in.size() > 5 ? in[5][head] : 1;
-          std::fill_n(bias.begin() + j * x.chunk, x.chunk, x.score_bias ? gain * score : 0);
+          std::fill_n(bias.begin() + j * x.block, x.block, x.score_bias ? gain * score : 0);
         }
         double sum = 0;
         std::vector<double> p(T);
@@ -81,7 +81,7 @@ OpCase retrieval_case(std::string name, int64_t B, int64_t T, int64_t C, BlockRe
   x.scale = 0.8;
   const Shape shape{B, T, C};
   const bool bias = x.score_bias;
-  result.inputs = {{shape}, {shape}, {shape}, {shape}, {{B, (T - 1) / x.chunk, C}}};
+  result.inputs = {{shape}, {shape}, {shape}, {shape}, {{B, (T - 1) / x.block, C}}};
   result.inputs[3].differentiate = result.inputs[4].differentiate = bias;
   if (learned_gain) result.inputs.push_back({{x.n_head}});
   result.op = [x](const std::vector<Tensor>& in) {
@@ -93,27 +93,34 @@ OpCase retrieval_case(std::string name, int64_t B, int64_t T, int64_t C, BlockRe
 
 std::vector<OpCase> cases() {
   return {
-      retrieval_case("retrieval", 2, 29, 8, {.n_head = 2, .chunk = 8, .topk = 2}),
-      retrieval_case("retrieval_gain", 2, 29, 12, {.n_head = 3, .chunk = 4, .topk = 2}, true),
+      retrieval_case("retrieval", 2, 29, 8, {.n_head = 2, .chunk = 8, .block = 8, .topk = 2}),
+      retrieval_case("retrieval_gain", 2, 29, 12, {.n_head = 3, .chunk = 4, .block = 4, .topk = 2}, true),
       retrieval_case("retrieval_no_bias", 1, 46, 6,
-                     {.n_head = 1, .chunk = 4, .topk = 3, .score_bias = false}),
-      retrieval_case("retrieval_overlap", 1, 41, 8, {.n_head = 2, .chunk = 5, .topk = 2, .overlap = 3}),
+                     {.n_head = 1, .chunk = 4, .block = 4, .topk = 3, .score_bias = false}),
+      retrieval_case("retrieval_overlap", 1, 41, 8,
+                     {.n_head = 2, .chunk = 5, .block = 5, .topk = 2, .overlap = 3}),
       retrieval_case("retrieval_overlap_over_chunk", 1, 41, 8,
-                     {.n_head = 2, .chunk = 4, .topk = 2, .overlap = 11}),
-      retrieval_case("retrieval_sink", 1, 41, 8, {.n_head = 2, .chunk = 4, .topk = 2, .sink = 6}),
+                     {.n_head = 2, .chunk = 4, .block = 4, .topk = 2, .overlap = 11}),
+      retrieval_case("retrieval_sink", 1, 41, 8, {.n_head = 2, .chunk = 4, .block = 4, .topk = 2, .sink = 6}),
       retrieval_case("retrieval_both", 2, 46, 8,
-                     {.n_head = 2, .chunk = 4, .topk = 3, .overlap = 3, .sink = 2}, true),
+                     {.n_head = 2, .chunk = 4, .block = 4, .topk = 3, .overlap = 3, .sink = 2}, true),
       retrieval_case("retrieval_meeting", 1, 23, 4,
-                     {.n_head = 1, .chunk = 4, .topk = 9, .overlap = 6, .sink = 5}),
+                     {.n_head = 1, .chunk = 4, .block = 4, .topk = 9, .overlap = 6, .sink = 5}),
       retrieval_case("retrieval_some_heads", 2, 41, 12,
-                     {.n_head = 3, .chunk = 5, .topk = 2, .overlap = 3, .heads = 1}, true),
+                     {.n_head = 3, .chunk = 5, .block = 5, .topk = 2, .overlap = 3, .heads = 1}, true),
       retrieval_case("retrieval_most_heads", 3, 29, 8,
-                     {.n_head = 4, .chunk = 4, .topk = 2, .sink = 2, .heads = 3}),
-      retrieval_case("retrieval_chunk_of_one", 1, 12, 4, {.n_head = 2, .chunk = 1, .topk = 3}),
-      retrieval_case("retrieval_last_of_one", 1, 25, 4, {.n_head = 2, .chunk = 8, .topk = 1}),
-      retrieval_case("retrieval_all", 1, 70, 4, {.n_head = 1, .chunk = 4, .topk = 1000}),
-      retrieval_case("retrieval_full_tiles", 1, 140, 6, {.n_head = 2, .chunk = 16, .topk = 2, .overlap = 2},
-                     true),
+                     {.n_head = 4, .chunk = 4, .block = 4, .topk = 2, .sink = 2, .heads = 3}),
+      retrieval_case("retrieval_chunk_of_one", 1, 12, 4, {.n_head = 2, .chunk = 1, .block = 1, .topk = 3}),
+      retrieval_case("retrieval_last_of_one", 1, 25, 4, {.n_head = 2, .chunk = 8, .block = 8, .topk = 1}),
+      retrieval_case("retrieval_small_blocks", 2, 41, 12,
+                     {.n_head = 3, .chunk = 8, .block = 2, .topk = 5, .heads = 2}, true),
+      retrieval_case("retrieval_blocks_of_one", 1, 29, 8, {.n_head = 2, .chunk = 6, .block = 1, .topk = 7}),
+      // Blocks that are partly local, the overlap and the sinks being no whole ones.
+      retrieval_case("retrieval_partly_local_blocks", 1, 61, 8,
+                     {.n_head = 2, .chunk = 12, .block = 4, .topk = 3, .overlap = 7, .sink = 6}),
+      retrieval_case("retrieval_all", 1, 70, 4, {.n_head = 1, .chunk = 4, .block = 4, .topk = 1000}),
+      retrieval_case("retrieval_full_tiles", 1, 140, 6,
+                     {.n_head = 2, .chunk = 16, .block = 16, .topk = 2, .overlap = 2}, true),
   };
 }
 
@@ -124,24 +131,24 @@ struct Problem {
   Tensor operator()(const BlockRetrieval& x) const { return block_retrieval(q, k, v, r, h, {}, x); }
 };
 
-/// Tokens from a vocabulary of `words` random rows, so that chunks, summaries and scores repeat.
-Problem repeated_tokens(int64_t T, int64_t C, int64_t chunk, int64_t words, uint64_t key, DType dtype) {
+/// Tokens from a vocabulary of `words` random rows, so that blocks, summaries and scores repeat.
+Problem repeated_tokens(int64_t T, int64_t C, int64_t block, int64_t words, uint64_t key, DType dtype) {
   const std::vector<double> table = random_tensor({words, C}, key).values<double>();
   std::vector<double> x(T * C);
   for (int64_t t = 0; t < T; ++t)
     std::copy_n(table.begin() + random_bits(key + 1, t) % words * C, C, x.begin() + t * C);
   const Tensor tokens = Tensor::from(x, Shape{1, T, C}).to(dtype);
-  return {tokens, tokens, tokens, tokens, chunk_mean(tokens, chunk)};
+  return {tokens, tokens, tokens, tokens, chunk_mean(tokens, block)};
 }
 
 /// The same problem with everything from token t on replaced by large random numbers.
-Problem with_another_future(const Problem& p, int64_t t, int64_t chunk, uint64_t key) {
+Problem with_another_future(const Problem& p, int64_t t, int64_t block, uint64_t key) {
   const auto change = [&](const Tensor& x, int64_t first) {
     std::vector<double> values = x.values<double>();
     for (int64_t i = first * x.dim(2); i < x.size(); ++i) values[i] = 3 * random_normal(key, i);
     return Tensor::from(values, x.shape()).to(x.dtype());
   };
-  return {change(p.q, t), change(p.k, t), change(p.v, t), change(p.r, t), change(p.h, t / chunk)};
+  return {change(p.q, t), change(p.k, t), change(p.v, t), change(p.r, t), change(p.h, t / block)};
 }
 
 template <class T>
@@ -149,15 +156,15 @@ void expect_same_bits(const Tensor& a, const Tensor& b, int64_t count, const std
   ASSERT_EQ(std::memcmp(a.data<T>(), b.data<T>(), count * sizeof(T)), 0) << where;
 }
 
-/// The point of the layer: no bit of a token depends on a later one, also where chunks tie.
+/// The point of the layer: no bit of a token depends on a later one, also where blocks tie.
 template <class T>
 void expect_causal_bits(int64_t tokens, int64_t words, const BlockRetrieval& x, uint64_t key) {
   const int64_t C = 16;
-  const Problem problem = repeated_tokens(tokens, C, x.chunk, words, key, dtype_of<T>());
+  const Problem problem = repeated_tokens(tokens, C, x.block, words, key, dtype_of<T>());
   const Tensor o = problem(x);
   for (int trial = 0; trial < 6; ++trial) {
     const int64_t t = random_bits(key + 2, trial) % tokens;
-    const Tensor changed = with_another_future(problem, t, x.chunk, key + trial)(x);
+    const Tensor changed = with_another_future(problem, t, x.block, key + trial)(x);
     expect_same_bits<T>(o, changed, t * C, join(tokens, " tokens, chunk ", x.chunk, ", changed from ", t));
   }
 }
@@ -165,6 +172,7 @@ void expect_causal_bits(int64_t tokens, int64_t words, const BlockRetrieval& x, 
 TEST(BlockRetrieval, NoBitDependsOnALaterToken) {
   for (uint64_t key = 0; key < 6; ++key) {
     BlockRetrieval x{.n_head = 2, .scale = 0.4, .chunk = 4 + static_cast<int64_t>(6 * key), .topk = 3};
+    x.block = key % 2 == 0 ? x.chunk : x.chunk / 2;
     x.overlap = key % 3 * 2;
     x.sink = key % 4;
     const int64_t tokens = 150 + 61 * static_cast<int64_t>(key);
@@ -176,7 +184,7 @@ TEST(BlockRetrieval, NoBitDependsOnALaterToken) {
 }
 
 TEST(BlockRetrieval, TiesGoToTheLaterChunk) {
-  const BlockRetrieval x{.n_head = 1, .chunk = 2, .topk = 1};
+  const BlockRetrieval x{.n_head = 1, .chunk = 2, .block = 2, .topk = 1};
   const Tensor zeros = Tensor::zeros({1, 9, 1});
   const Tensor v = Tensor::from<float>({0, 0, 1, 1, 2, 2, 3, 3, 4}, {1, 9, 1});
   const Tensor o = block_retrieval(zeros, zeros, v, zeros, Tensor::zeros({1, 4, 1}), {}, x);
@@ -212,7 +220,7 @@ TEST(BlockRetrieval, ReadingAllChunksIsSoftmaxAttention) {
   const Tensor q = random_tensor(shape, 1), k = random_tensor(shape, 2), v = random_tensor(shape, 3);
   const Result softmax = run(q, k, v, [](auto&... x) { return softmax_attention(x..., 2, 0.5); });
   for (int64_t overlap : {0, 3, 9}) {
-    const BlockRetrieval x{2, 0.5, 8, 6, overlap, overlap / 2, false};
+    const BlockRetrieval x{2, 0.5, 8, 8, 6, overlap, overlap / 2, false};
     expect_equal(run(q, k, v,
                      [&](const Tensor& q, const Tensor& k, const Tensor& v) {
                        return block_retrieval(q, k, v, q, chunk_mean(k, 8), {}, x);
@@ -224,7 +232,7 @@ TEST(BlockRetrieval, ReadingAllChunksIsSoftmaxAttention) {
 TEST(BlockRetrieval, ReadingNoChunkIsLocalAttention) {
   const Shape shape{2, 53, 8};
   const Tensor q = random_tensor(shape, 1), k = random_tensor(shape, 2), v = random_tensor(shape, 3);
-  const BlockRetrieval x{2, 0.5, 8, 0, 3, 2, true};
+  const BlockRetrieval x{2, 0.5, 8, 8, 0, 3, 2, true};
   expect_equal(run(q, k, v,
                    [&](const Tensor& q, const Tensor& k, const Tensor& v) {
                      return block_retrieval(q, k, v, q, chunk_mean(k, 8), {}, x);
@@ -241,7 +249,7 @@ TEST(BlockRetrieval, BitsDoNotDependOnTheNumberOfThreads) {
   expect_same_for_any_threads([&] {
     const Result result = run(p.q, p.k, p.v, [&](const Tensor& q, const Tensor& k, const Tensor& v) {
       return block_retrieval(q, k, v, q, chunk_mean(k, 16), {},
-                             {.n_head = 2, .scale = 0.3, .chunk = 16, .topk = 3});
+                             {.n_head = 2, .scale = 0.3, .chunk = 16, .block = 16, .topk = 3});
     });
     return std::pair(result.output, result.gradients);
   });
@@ -252,7 +260,7 @@ TEST(BlockRetrieval, LargeScoresStayFinite) {
   const Tensor r = random_tensor({1, 70, 4}, 8, DType::float32, 3000);
   const Result result = run(p.q, p.k, p.v, [&](const Tensor& q, const Tensor& k, const Tensor& v) {
     return block_retrieval(q, k, v, r, chunk_mean(k, 8), {},
-                           {.n_head = 1, .scale = 1, .chunk = 8, .topk = 3});
+                           {.n_head = 1, .scale = 1, .chunk = 8, .block = 8, .topk = 3});
   });
   for (double x : result.output) EXPECT_TRUE(std::isfinite(x));
   for (const auto& gradient : result.gradients) {
@@ -265,7 +273,8 @@ TEST(BlockRetrieval, SavesMemoryLinearInTheSequence) {
     const Tensor x = random_tensor({1, tokens, 8}, 1, DType::float32);
     Tape tape;
     const Tensor k = tape.watch(x);
-    const Tensor o = block_retrieval(k, k, k, k, chunk_mean(k, 8), {}, {.n_head = 2, .chunk = 8, .topk = 2});
+    const Tensor o =
+        block_retrieval(k, k, k, k, chunk_mean(k, 8), {}, {.n_head = 2, .chunk = 8, .block = 8, .topk = 2});
     return tape.saved_bytes();
   };
   EXPECT_LE(saved(801), 2.01 * saved(401));

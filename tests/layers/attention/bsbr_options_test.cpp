@@ -24,12 +24,23 @@ std::string fault(const std::string& text) {
 
 TEST(BsbrOptions, TopkDependsOnWhatIsRead) {
   const int64_t all = std::numeric_limits<int64_t>::max();
-  EXPECT_EQ(read("read = tokens").retrieved(), 2);
+  EXPECT_EQ(read("read = tokens\nblock = chunk").retrieved(), 2);
   EXPECT_EQ(read("read = state").retrieved(), all);
-  EXPECT_EQ(read("read = both").retrieved(), 2);
+  EXPECT_EQ(read("read = both\nblock = chunk").retrieved(), 2);
   EXPECT_EQ(read("read = tokens\ntopk = all").retrieved(), all);
   EXPECT_EQ(read("read = state\ntopk = 5").retrieved(), 5);
   EXPECT_EQ(read("topk = 0").retrieved(), 0);
+}
+
+TEST(BsbrOptions, BlocksAreSmallAndTwoChunksAreRead) {
+  EXPECT_EQ(read("chunk = 32").block_size(), 8);
+  EXPECT_EQ(read("chunk = 32").retrieved(), 8);
+  EXPECT_EQ(read("chunk = 20").block_size(), 20);
+  EXPECT_EQ(read("chunk = 32\nblock = chunk").block_size(), 32);
+  EXPECT_EQ(read("chunk = 4").block_size(), 4);
+  EXPECT_EQ(read("chunk = 32\nblock = 4").block_size(), 4);
+  EXPECT_EQ(read("chunk = 32\nblock = 4").retrieved(), 16);
+  EXPECT_EQ(read("chunk = 32\nblock = 4\ntopk = 3").retrieved(), 3);
 }
 
 TEST(BsbrOptions, TheOverlapIsAChunkUnlessGiven) {
@@ -73,6 +84,10 @@ TEST(BsbrOptions, WhatDoesNotGoTogetherIsNamed) {
       {"topk = two", "bsbr.topk = two"},
       {"overlap = -1", "bsbr.overlap = -1"},
       {"overlap = a chunk", "bsbr.overlap = a chunk"},
+      {"block = 0", "bsbr.block = 0 "},
+      {"block = half", "bsbr.block = half"},
+      {"chunk = 32\nblock = 5", "bsbr.block = 5 is neither auto, chunk nor a divisor of bsbr.chunk = 32"},
+      {"read = state\nblock = 4", "bsbr.block needs"},
       {"retrieval_heads = 0", "bsbr.retrieval_heads = 0"},
       {"retrieval_heads = half", "bsbr.retrieval_heads = half"},
       {"read = tokens\npreset = literal", "bsbr.preset"},

@@ -65,22 +65,21 @@ struct Head {
     return i <= t && (i >= t / o.chunk * o.chunk - o.reach() || i < o.sink);
   }
 
-  /// The key by which chunk j is retrieved.
-  Row summary(int64_t j) const {
-    if (!o.reads_tokens()) return h[(j + 1) * o.chunk - 1];
+  Row mean(int64_t begin, int64_t end) const {
     Row mean(h[0].size(), 0.0);
-    for (int64_t i = j * o.chunk; i < (j + 1) * o.chunk; ++i) add_scaled(mean, 1.0 / o.chunk, h[i]);
+    for (int64_t i = begin; i < end; ++i) add_scaled(mean, 1.0 / static_cast<double>(end - begin), h[i]);
     return mean;
   }
 
-  /// Chunks whose tokens token t reads, by falling score, and those scores.
+  /// Blocks whose tokens token t reads, by falling score, and those scores.
   std::vector<std::pair<double, int64_t>> picked(int64_t t) const {
     std::vector<std::pair<double, int64_t>> all;
     if (!o.reads_tokens()) return all;
-    for (int64_t j = 0; j < t / o.chunk; ++j) {
+    const int64_t b = o.block_size();
+    for (int64_t j = 0; j < t / o.chunk * (o.chunk / b); ++j) {
       bool local = true;
-      for (int64_t i = j * o.chunk; i < (j + 1) * o.chunk; ++i) local = local && visible(t, i);
-      if (!local) all.emplace_back(scale() * dot(r[t], summary(j)), j);
+      for (int64_t i = j * b; i < (j + 1) * b; ++i) local = local && visible(t, i);
+      if (!local) all.emplace_back(scale() * dot(r[t], mean(j * b, (j + 1) * b)), j);
     }
     const auto key = [](const auto& x) { return x.first + 1e-5 * static_cast<double>(x.second); };
     std::sort(all.begin(), all.end(), [&](const auto& a, const auto& b) { return key(a) > key(b); });
@@ -88,7 +87,7 @@ struct Head {
     return all;
   }
 
-  /// Softmax over the local tokens and those of the chunks that t picks.
+  /// Softmax over the local tokens and those of the blocks that t picks.
   Row attend(int64_t t) const {
     std::vector<int64_t> keys;
     Row scores;
@@ -100,7 +99,7 @@ struct Head {
       if (visible(t, i)) take(i, 0);
     }
     for (const auto& [score, j] : picked(t)) {
-      for (int64_t i = j * o.chunk; i < (j + 1) * o.chunk; ++i) {
+      for (int64_t i = j * o.block_size(); i < (j + 1) * o.block_size(); ++i) {
         if (!visible(t, i)) take(i, o.score_bias == "off" ? 0 : score);
       }
     }
@@ -112,7 +111,10 @@ struct Head {
 
   Row chunk_weights(int64_t n) const {
     Row scores;
-    for (int64_t j = 0; j < n; ++j) scores.push_back(scale() * dot(r[n * o.chunk], summary(j)));
+    for (int64_t j = 0; j < n; ++j) {
+      const Row key = o.reads_tokens() ? mean(j * o.chunk, (j + 1) * o.chunk) : h[(j + 1) * o.chunk - 1];
+      scores.push_back(scale() * dot(r[n * o.chunk], key));
+    }
     if (o.reads_tokens()) return softmax(scores);  // of all
     std::vector<int64_t> order;
     for (int64_t j = n - 1; j >= 0; --j) order.push_back(j);

@@ -16,6 +16,9 @@ constexpr int64_t kTokens = 65537, kWidth = 4;
 constexpr AttentionDims kDims{.n_embd = kWidth, .n_head = 1};
 constexpr AttentionDims kRotary{.n_embd = kWidth, .n_head = 1, .rotary = true};
 
+/// Of so many blocks that small steps change which are read: no gradient test.
+Variant small_blocks() { return {"bsbr", "tokens_small_blocks", {{"block", "8"}}, kRotary, 128}; }
+
 /// Those whose cost does not grow with the square of the length.
 std::vector<Variant> linear_cost_variants() {
   return {
@@ -23,9 +26,9 @@ std::vector<Variant> linear_cost_variants() {
       {"delta_net", "default", {}, kDims, 64},
       {"gau", "default", {{"s", "4"}}, kRotary, 128},
       {"sliding_window", "sink", {{"window", "64"}, {"sink", "3"}}, kRotary, 64},
-      {"bsbr", "tokens", {}, kRotary, 128},
+      {"bsbr", "tokens", {{"block", "chunk"}}, kRotary, 128},
       {"bsbr", "state", {{"read", "state"}}, kRotary, 128},
-      {"bsbr", "both", {{"read", "both"}}, kRotary, 128},
+      {"bsbr", "both", {{"read", "both"}, {"block", "chunk"}}, kRotary, 128},
       {"bsbr", "local", {{"topk", "0"}}, kRotary, 128},
   };
 }
@@ -40,7 +43,8 @@ class LongSequence : public testing::TestWithParam<Variant> {
 };
 
 // In pieces every kernel works on lengths that other tests hold against naive forms.
-TEST_P(LongSequence, PiecesGiveTheWhole) {
+class LongPieces : public LongSequence {};
+TEST_P(LongPieces, GiveTheWhole) {
   constexpr int64_t kPiece = 1021;
   const Tensor x = input();
   AttentionState state = layer_->begin_state();
@@ -90,6 +94,10 @@ TEST_P(LongSequence, GradientsAreThoseOfFiniteDifferences) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Attention, LongSequence, testing::ValuesIn(linear_cost_variants()),
+                         [](const auto& info) { return info.param.id(); });
+INSTANTIATE_TEST_SUITE_P(Attention, LongPieces, testing::ValuesIn(linear_cost_variants()),
+                         [](const auto& info) { return info.param.id(); });
+INSTANTIATE_TEST_SUITE_P(SmallBlocks, LongPieces, testing::Values(small_blocks()),
                          [](const auto& info) { return info.param.id(); });
 
 }  // namespace

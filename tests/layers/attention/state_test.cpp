@@ -92,13 +92,14 @@ TEST(StateBytes, AreThoseOfTheFormulas) {
     EXPECT_EQ(bytes_of("bsbr", {{"read", "state"}, {"chunk", "16"}, {"overlap", "5"}, {"sink", "3"}}, T),
               4 * (chunks * (C * d + C) + 2 * C * d + 2 * C * local))
         << T;
-    EXPECT_EQ(bytes_of("bsbr", {{"read", "tokens"}, {"chunk", "16"}}, T), 8 * T * C + 4 * C * (chunks + 1));
+    EXPECT_EQ(bytes_of("bsbr", {{"read", "tokens"}, {"chunk", "16"}, {"block", "4"}}, T),
+              8 * T * C + 4 * C * (T / 4 + 1));
     EXPECT_EQ(
         bytes_of("bsbr", {{"read", "state"}, {"chunk", "16"}, {"overlap", "0"}, {"compression", "10"}}, T),
         4 * (chunks * (4 * 10 + C) + 2 * C * d + 2 * C * (T % c)));
     // docs/bsbr-both.md
-    EXPECT_EQ(bytes_of("bsbr", {{"read", "both"}, {"chunk", "16"}}, T),
-              4 * (2 * T * C + chunks * (C * d + C) + 2 * C * d + C));
+    EXPECT_EQ(bytes_of("bsbr", {{"read", "both"}, {"chunk", "16"}, {"block", "chunk"}}, T),
+              4 * (2 * T * C + chunks * (C * d + 2 * C) + 2 * C * d + 2 * C));
   }
 }
 
