@@ -34,7 +34,7 @@ struct Tile {
   int64_t count() const { return static_cast<int64_t>(readers.size()); }
   int64_t height() const { return s.tile_rows(kReaders); }
   int64_t row_of(int64_t i) const { return s.head_offset(bh, s.tokens) + readers[i].token * s.width(); }
-  int64_t slot_of(int64_t i) const { return (bh * s.slots + readers[i].slot) * s.tokens + readers[i].token; }
+  int64_t slot_of(int64_t i) const { return s.slot_offset(bh, readers[i].token, readers[i].slot); }
   int64_t scalar_of(int64_t i) const { return s.token_offset(bh) + readers[i].token; }
   int64_t block_rows() const { return s.head_offset(bh, s.tokens) + j * s.block * s.width(); }
   int64_t summary() const { return s.head_offset(bh, s.blocks()) + j * s.width(); }

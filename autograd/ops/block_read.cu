@@ -134,7 +134,7 @@ void add_summary_gradient(const BlockTiles& tiles, const BlockRead<T>& in, const
     T sum = 0;
     for (int32_t at = start[0]; at < start[1]; ++at) {
       const int64_t token = x.order[at] % x.s.tokens;
-      sum += dbias[(bh * x.s.slots + x.slot) * x.s.tokens + token] *
+      sum += dbias[x.s.slot_offset(bh, token, x.slot)] *
              r[x.s.head_offset(bh, x.s.tokens) + token * x.s.width() + i % d];
     }
     const T factor = static_cast<T>(x.s.scale) * from.gain_of(x.s.head_of(bh));
@@ -155,7 +155,7 @@ void add_query_gradient(const RetrievalShape& shape, const BlockRead<T>& in, con
     const int64_t bh = i / d / s.tokens, t = i / d % s.tokens;
     T sum = 0;
     for (int64_t slot = 0; slot < s.slots; ++slot) {
-      const int64_t at = (bh * s.slots + slot) * s.tokens + t;
+      const int64_t at = s.slot_offset(bh, t, slot);
       const int32_t block = from.blocks[at];
       if (block >= 0) sum += dbias[at] * h[s.head_offset(bh, s.blocks()) + block * s.width() + i % d];
     }

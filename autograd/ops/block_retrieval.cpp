@@ -106,7 +106,7 @@ struct Forward {
 
 Forward forward(const RetrievalShape& s, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& r,
                 const Tensor& h, const Tensor& gain, bool score_bias) {
-  const Shape slots{s.batch, s.retrieving, s.slots, s.tokens};
+  const Shape slots{s.batch, s.retrieving, s.tokens, s.slots};
   Forward f{Tensor::empty_like(q), Tensor::empty({s.batch, s.n_head, s.tokens}, q.dtype(), q.device()),
             Tensor::empty(slots, DType::int32, q.device()), Tensor::empty(slots, q.dtype(), q.device())};
   for_float(q.dtype(), [&]<class T>(T) {

@@ -2,6 +2,7 @@
 
 #include <limits>
 #include <span>
+#include <type_traits>
 
 #include "autograd/gemm.h"
 
@@ -10,6 +11,8 @@ namespace {
 
 /// Scores are taken for so many tokens at once, also at the end of the sequence, where rows of zeros fill up.
 constexpr int64_t kTokens = 64;
+/// Candidates that are looked at together.
+constexpr int64_t kGroup = 16;
 
 /// The `slots` best candidates of one token, best first.
 template <class T>
@@ -41,25 +44,31 @@ class Best {
   std::vector<int32_t> blocks_;
 };
 
-/// The best of the candidates in `range`. Most groups have nothing to offer: their largest key says so. The
-/// late ones come first, which are the best as long as all keys are alike.
+/// Offers the candidates [first, first + count) to `best`, the last one first. Most groups have nothing to
+/// offer: their largest key says so.
+template <class T, class Count>
+void offer(const T* scores, int64_t first, Count count, Best<T>& best) {
+  T keys[kGroup], largest = -std::numeric_limits<T>::infinity();
+#pragma omp simd reduction(max : largest)
+  for (int64_t i = 0; i < count; ++i) {
+    keys[i] = scores[first + i] + static_cast<T>(kTieBreak) * static_cast<T>(first + i);
+    largest = keys[i] > largest ? keys[i] : largest;
+  }
+  if (!best.takes(largest)) return;
+  for (int64_t i = count - 1; i >= 0; --i) {
+    if (best.takes(keys[i])) best.add(keys[i], first + i);
+  }
+}
+
+/// The best of the candidates in `range`. The late ones come first, which are the best as long as all keys
+/// are alike.
 template <class T>
 void choose(const T* scores, RetrievalShape::Range range, Best<T>& best) {
-  constexpr int64_t group = 16;
   best.clear();
-  for (int64_t end = range.end; end > range.begin; end -= group) {
-    const int64_t first = std::max(range.begin, end - group), count = end - first;
-    T keys[group], largest = -std::numeric_limits<T>::infinity();
-#pragma omp simd reduction(max : largest)
-    for (int64_t i = 0; i < count; ++i) {
-      keys[i] = scores[first + i] + static_cast<T>(kTieBreak) * static_cast<T>(first + i);
-      largest = keys[i] > largest ? keys[i] : largest;
-    }
-    if (!best.takes(largest)) continue;
-    for (int64_t i = count - 1; i >= 0; --i) {
-      if (best.takes(keys[i])) best.add(keys[i], first + i);
-    }
-  }
+  int64_t end = range.end;
+  for (; end - kGroup >= range.begin; end -= kGroup)
+    offer(scores, end - kGroup, std::integral_constant<int64_t, kGroup>{}, best);
+  offer(scores, range.begin, std::max<int64_t>(end - range.begin, 0), best);
 }
 
 /// scores [tile_rows, columns] of the tokens from `first` on against all blocks up to `columns`.
@@ -99,7 +108,7 @@ void select_blocks(const RetrievalShape& s, const T* r, const T* h, int32_t* blo
       choose(row, s.candidates(t), best);
       const std::span<const int32_t> chosen = best.sorted_blocks();
       for (int64_t slot = 0; slot < s.slots; ++slot) {
-        const int64_t at = (bh * s.slots + slot) * s.tokens + t;
+        const int64_t at = s.slot_offset(bh, t, slot);
         const bool used = slot < static_cast<int64_t>(chosen.size());
         blocks[at] = used ? chosen[slot] : -1;
         scores[at] = used ? row[chosen[slot]] : T(0);
@@ -117,7 +126,7 @@ BlockReaders::BlockReaders(const RetrievalShape& s, const int32_t* blocks, int64
   const auto for_each_reader = [&](const auto& f) {
     for (int64_t t = queries.begin; t < queries.end; ++t) {
       for (int64_t slot = 0; slot < s.slots; ++slot) {
-        const int32_t j = blocks[(bh * s.slots + slot) * s.tokens + t];
+        const int32_t j = blocks[s.slot_offset(bh, t, slot)];
         if (j < 0) break;  // the rest is unused
         f(j, Reader{static_cast<int32_t>(t), static_cast<int32_t>(slot)});
       }

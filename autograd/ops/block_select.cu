@@ -37,16 +37,16 @@ void choose(const RetrievalShape& s, int64_t first, int64_t columns, const T* ti
                    };
                    pick_largest(columns, range.begin, range.end, s.slots, key, set);
                    if (threadIdx.x != 0) return;
-                   int64_t slot = bh * s.slots;
+                   int64_t slot = 0;
                    const auto put_slot = [&](int32_t block, T score) {
-                     const int64_t at = slot++ * s.tokens + first + in_tile;
+                     const int64_t at = s.slot_offset(bh, first + in_tile, slot++);
                      blocks[at] = block;
                      scores[at] = score;
                    };
                    for (int64_t j = range.begin; j < range.end; ++j) {
                      if (contains(set, j)) put_slot(static_cast<int32_t>(j), row[j]);
                    }
-                   while (slot < (bh + 1) * s.slots) put_slot(-1, 0);
+                   while (slot < s.slots) put_slot(-1, 0);
                  });
 }
 

@@ -12,7 +12,7 @@ namespace tapestry {
 
 /// The sizes of one retrieval of blocks (ATTENTION section 7.6, docs/bsbr-tokens.md) by the last `retrieving`
 /// of n_head heads: q, k, v, r are [batch, tokens, width], the summaries h [batch, blocks, width], what is
-/// kept for each token and slot [batch, retrieving, slots, tokens]. `bh` counts (batch, retrieving head).
+/// kept for each token and slot [batch, retrieving, tokens, slots]. `bh` counts (batch, retrieving head).
 struct RetrievalShape {
   int64_t batch = 0, tokens = 0, n_head = 0, retrieving = 0, head_width = 0;
   double scale = 1;
@@ -48,6 +48,10 @@ struct RetrievalShape {
   constexpr int64_t head_offset(int64_t bh, int64_t rows) const {
     return bh / retrieving * rows * width() + head_of(bh) * head_width;
   }
+  /// The place of one slot of query t.
+  constexpr int64_t slot_offset(int64_t bh, int64_t t, int64_t slot) const {
+    return (bh * tokens + t) * slots + slot;
+  }
   /// Where its numbers begin in [batch, n_head, tokens].
   constexpr int64_t token_offset(int64_t bh) const {
     return (bh / retrieving * n_head + head_of(bh)) * tokens;
@@ -58,7 +62,7 @@ namespace cpu {
 
 /// For every token and retrieving head the candidates with the `slots` largest scores s_tj = scale r_t.h_j,
 /// ties going to the later block: their numbers in ascending order in `blocks` (-1 in slots left over) and
-/// their scores in `scores` [batch, retrieving, slots, tokens].
+/// their scores in `scores` [batch, retrieving, tokens, slots].
 template <class T>
 void select_blocks(const RetrievalShape& shape, const T* r, const T* h, int32_t* blocks, T* scores);
 

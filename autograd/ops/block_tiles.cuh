@@ -38,7 +38,7 @@ struct BlockTiles {
 struct BlockRow {
   bool used;
   int64_t bh, token, block;
-  int64_t vector, scalar, slot;  // offsets in [B, T, C], [B, n_head, T] and [B, retrieving, slots, T]
+  int64_t vector, scalar, slot;  // offsets in [B, T, C], [B, n_head, T] and [B, retrieving, T, slots]
   __device__ BlockRow(const BlockTiles& x, int64_t row) {
     const int64_t tile = row / kTileRows, in_tile = row % kTileRows;
     const BlockTile at = x.tiles[tile];
@@ -48,7 +48,7 @@ struct BlockRow {
     token = used ? x.order[at.begin + in_tile] % x.s.tokens : 0;
     vector = x.s.head_offset(bh, x.s.tokens) + token * x.s.width();
     scalar = x.s.token_offset(bh) + token;
-    slot = (bh * x.s.slots + x.slot) * x.s.tokens + token;
+    slot = x.s.slot_offset(bh, token, x.slot);
   }
 };
 
@@ -61,7 +61,7 @@ inline void sort_queries(const RetrievalShape& shape, const int32_t* blocks, int
   int32_t* keys = keys_array.data();
   for_each_index("block_read keys", count, [=] __device__(int64_t i) {
     const int64_t bh = i / s.tokens;
-    const int32_t block = blocks[(bh * s.slots + slot) * s.tokens + i % s.tokens];
+    const int32_t block = blocks[s.slot_offset(bh, i % s.tokens, slot)];
     keys[i] = static_cast<int32_t>(bh * keys_a_head + (block < 0 ? s.blocks() : block));
   });
   sort_places(keys, count, s.heads() * keys_a_head, order, start);
