@@ -135,7 +135,7 @@ BlockReaders::BlockReaders(const RetrievalShape& s, const int32_t* blocks, int64
   for_each_reader([&](int32_t j, Reader) { ++start_[j + 1]; });
   for (size_t j = 1; j < start_.size(); ++j) start_[j] += start_[j - 1];
   readers_.resize(start_.back());
-  std::vector<int32_t> next(start_.begin(), start_.end() - 1);
+  std::vector<int64_t> next(start_.begin(), start_.end() - 1);
   for_each_reader([&](int32_t j, Reader reader) { readers_[next[j]++] = reader; });
 }
 

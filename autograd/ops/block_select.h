@@ -79,7 +79,7 @@ class BlockReaders {
 
  private:
   std::vector<Reader> readers_;  // by block
-  std::vector<int32_t> start_;   // of each block's readers
+  std::vector<int64_t> start_;   // of each block's readers
 };
 
 }  // namespace cpu
