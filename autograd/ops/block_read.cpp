@@ -98,11 +98,10 @@ class TileMemory {
 template <class T>
 using OfReaders = std::array<T, kReaders>;
 
-/// f(i) for the readers, `rest` for unused places.
+/// f(i) for the readers, 0 for unused places.
 template <class T, class F>
-OfReaders<T> of_readers(const Tile<T>& tile, T rest, const F& f) {
-  OfReaders<T> x;
-  x.fill(rest);
+OfReaders<T> of_readers(const Tile<T>& tile, const F& f) {
+  OfReaders<T> x{};
   for (int64_t i = 0; i < tile.count(); ++i) x[i] = f(i);
   return x;
 }
@@ -112,7 +111,7 @@ OfReaders<T> of_readers(const Tile<T>& tile, T rest, const F& f) {
 template <class T>
 void finish_scores(const Tile<T>& tile, T* p) {
   const RetrievalShape& s = tile.s;
-  const OfReaders<T> bias = of_readers<T>(tile, 0, [&](int64_t i) { return tile.bias(i); });
+  const OfReaders<T> bias = of_readers<T>(tile, [&](int64_t i) { return tile.bias(i); });
   OfReaders<int32_t> begin{}, end{};
   for (int64_t i = 0; i < tile.count(); ++i) {
     const auto keys = s.keys(tile.readers[i].token, tile.j);
@@ -166,7 +165,7 @@ void merge(const Tile<T>& tile, const TileMemory<T>& memory, T* o, T* lse) {
   tile.gather(tile.in.q, x.q);
   tile.times_block(tile.s.scale, tile.in.k, x.q, x.p);
   finish_scores(tile, x.p);
-  OfReaders<T> total = of_readers<T>(tile, 0, [&](int64_t i) { return lse[tile.scalar_of(i)]; });
+  OfReaders<T> total = of_readers<T>(tile, [&](int64_t i) { return lse[tile.scalar_of(i)]; });
   const OfReaders<T> keep = join_softmax(tile.s.block, tile.height(), x.p, total);
   tile.weigh_block(1, x.p, tile.in.v, x.y);
   for (int64_t i = 0; i < tile.count(); ++i) {
@@ -188,8 +187,8 @@ OfReaders<T> score_gradient(const Tile<T>& tile, const BlockReadGradient<T>& gra
   tile.times_block(tile.s.scale, tile.in.k, x.q, x.p);
   tile.times_block(1, tile.in.v, x.dout, x.dp);
   finish_scores(tile, x.p);
-  const OfReaders<T> lse = of_readers<T>(tile, 0, [&](int64_t i) { return grad.lse[tile.scalar_of(i)]; });
-  const OfReaders<T> D = of_readers<T>(tile, 0, [&](int64_t i) { return grad.D[tile.scalar_of(i)]; });
+  const OfReaders<T> lse = of_readers<T>(tile, [&](int64_t i) { return grad.lse[tile.scalar_of(i)]; });
+  const OfReaders<T> D = of_readers<T>(tile, [&](int64_t i) { return grad.D[tile.scalar_of(i)]; });
   OfReaders<T> sums{};
   const int64_t height = tile.height();
   for (int64_t at = 0; at < tile.s.block * height; at += height) {

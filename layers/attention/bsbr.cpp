@@ -79,8 +79,11 @@ Tensor Bsbr::local_and_tokens(const Tensor& x) const {
   const Tensor q = q_(x), k = k_(x), v = v_(x);
   if (count == 0) return local(q, k, v);
   const Tensor r = r_ ? (*r_)(x) : q;
-  const Tensor h = mean_keys(x, k, options_.block_size());
-  const Tensor y = block_retrieval(positioned(q), positioned(k), v, r, h, score_gain_, retrieval());
+  const auto with_blocks = [&] {
+    const Tensor h = mean_keys(x, k, options_.block_size());
+    return block_retrieval(positioned(q), positioned(k), v, r, h, score_gain_, retrieval());
+  };
+  const Tensor y = options_.retrieved() > 0 ? with_blocks() : local(q, k, v);
   if (!options_.reads_states()) return y;
   return add(y, read(q, k, v, {take_rows(r, c, c, count), mean_keys(x, k, c)}));
 }
