@@ -13,6 +13,8 @@ namespace {
 
 /// Queries that go through the blocks together, and readers of a block whose products are taken together.
 constexpr int64_t kQueries = 2048, kReaders = 32;
+/// Jobs that backward shares a piece of queries out to.
+constexpr int64_t kJobs = 4;
 
 using Reader = BlockReaders::Reader;
 
@@ -128,11 +130,25 @@ void finish_scores(const Tile<T>& tile, T* p) {
   }
 }
 
-/// p = what the scores p weigh in the softmax that they share with the keys read before, whose normalisers
-/// `lse` become those of all; returns what the outputs so far weigh.
+/// Calls `work(tile)` for the tiles of one block.
+template <class T, class Work>
+void for_each_tile(const RetrievalShape& s, const BlockRead<T>& in, int64_t bh, int64_t j,
+                   std::span<const Reader> readers, const Work& work) {
+  for (size_t first = 0; first < readers.size(); first += kReaders)
+    work(Tile<T>{s, in, bh, j, readers.subspan(first, std::min<size_t>(kReaders, readers.size() - first))});
+}
+
+/// The softmax of the readers so far: exp(largest) times `sum` is the sum of their exponentials.
 template <class T>
-OfReaders<T> join_softmax(int64_t block, int64_t height, T* p, OfReaders<T>& lse) {
-  OfReaders<T> largest = lse, sum{}, keep;
+struct RunningSoftmax {
+  OfReaders<T> largest, sum;
+};
+
+/// p = exp(p - largest) for the scores p, which `softmax` takes in; returns what the outputs so far are to be
+/// multiplied with.
+template <class T>
+OfReaders<T> take_in(int64_t block, int64_t height, T* p, RunningSoftmax<T>& softmax) {
+  OfReaders<T> largest = softmax.largest, sum{}, keep;
   for (int64_t at = 0; at < block * height; at += height) {
 #pragma omp simd
     for (int64_t i = 0; i < height; ++i) largest[i] = p[at + i] > largest[i] ? p[at + i] : largest[i];
@@ -144,49 +160,78 @@ OfReaders<T> join_softmax(int64_t block, int64_t height, T* p, OfReaders<T>& lse
       sum[i] += p[at + i];
     }
   }
-  for (int64_t i = 0; i < height; ++i) {
-    const T before = exp_nonpositive(lse[i] - largest[i]), all = sum[i] + before;
-    lse[i] = largest[i] + std::log(all);
-    keep[i] = before / all;
-    sum[i] = 1 / all;
-  }
-  for (int64_t at = 0; at < block * height; at += height) {
 #pragma omp simd
-    for (int64_t i = 0; i < height; ++i) p[at + i] *= sum[i];
+  for (int64_t i = 0; i < height; ++i) {
+    keep[i] = exp_nonpositive(softmax.largest[i] - largest[i]);
+    softmax.sum[i] = keep[i] * softmax.sum[i] + sum[i];
   }
+  softmax.largest = largest;
   return keep;
 }
 
-/// Merges what the tile's readers find in its block into their softmax over what they have read before.
+/// A piece of queries of one (batch, head) that goes from block to block: so each query meets its blocks in
+/// their order.
 template <class T>
-void merge(const Tile<T>& tile, const TileMemory<T>& memory, T* o, T* lse) {
-  const auto x = memory.mine();
-  const int64_t d = tile.s.head_width;
-  tile.gather(tile.in.q, x.q);
-  tile.times_block(tile.s.scale, tile.in.k, x.q, x.p);
-  finish_scores(tile, x.p);
-  OfReaders<T> total = of_readers<T>(tile, [&](int64_t i) { return lse[tile.scalar_of(i)]; });
-  const OfReaders<T> keep = join_softmax(tile.s.block, tile.height(), x.p, total);
-  tile.weigh_block(1, x.p, tile.in.v, x.y);
-  for (int64_t i = 0; i < tile.count(); ++i) {
-    lse[tile.scalar_of(i)] = total[i];
-    T* to = o + tile.row_of(i);
-    const T* from = x.y + i * d;
-#pragma omp simd
-    for (int64_t e = 0; e < d; ++e) to[e] = keep[i] * to[e] + from[e];
-  }
-}
+class PieceForward {
+ public:
+  PieceForward(const RetrievalShape& s, const BlockRead<T>& in, const TileMemory<T>& memory, T* o, T* lse)
+      : s_(s), in_(in), memory_(memory), o_(o), lse_(lse) {}
 
-/// What backward takes of a tile: q and dout of its readers, p the probabilities of the pairs and dp the
-/// gradients of their scores, whose sums are those of the biases.
+  void read(int64_t bh, RetrievalShape::Range queries) {
+    first_ = queries.begin;
+    sum_.assign(queries.end - queries.begin, T(1));
+    const BlockReaders readers(s_, in_.blocks, bh, queries);
+    for (int64_t j = 0; j < s_.blocks(); ++j)
+      for_each_tile(s_, in_, bh, j, readers.of(j), [&](const Tile<T>& tile) { merge(tile); });
+    finish(bh, queries);
+  }
+
+ private:
+  /// Adds what the tile's readers find in its block. Until the end lse holds their largest scores, and o the
+  /// values times exponentials.
+  void merge(const Tile<T>& tile) {
+    const auto x = memory_.mine();
+    const int64_t d = s_.head_width;
+    tile.gather(in_.q, x.q);
+    tile.times_block(s_.scale, in_.k, x.q, x.p);
+    finish_scores(tile, x.p);
+    RunningSoftmax<T> softmax{
+        of_readers<T>(tile, [&](int64_t i) { return lse_[tile.scalar_of(i)]; }),
+        of_readers<T>(tile, [&](int64_t i) { return sum_[tile.readers[i].token - first_]; })};
+    const OfReaders<T> keep = take_in(s_.block, tile.height(), x.p, softmax);
+    tile.weigh_block(1, x.p, in_.v, x.y);
+    for (int64_t i = 0; i < tile.count(); ++i) {
+      lse_[tile.scalar_of(i)] = softmax.largest[i];
+      sum_[tile.readers[i].token - first_] = softmax.sum[i];
+      T* to = o_ + tile.row_of(i);
+      const T* from = x.y + i * d;
+#pragma omp simd
+      for (int64_t e = 0; e < d; ++e) to[e] = keep[i] * to[e] + from[e];
+    }
+  }
+  void finish(int64_t bh, RetrievalShape::Range queries) {
+    for (int64_t t = queries.begin; t < queries.end; ++t) {
+      const T sum = sum_[t - first_];
+      T* to = o_ + s_.head_offset(bh, s_.tokens) + t * s_.width();
+#pragma omp simd
+      for (int64_t e = 0; e < s_.head_width; ++e) to[e] /= sum;
+      lse_[s_.token_offset(bh) + t] += std::log(sum);
+    }
+  }
+
+  const RetrievalShape& s_;
+  const BlockRead<T>& in_;
+  const TileMemory<T>& memory_;
+  T *o_, *lse_;
+  int64_t first_ = 0;
+  std::vector<T> sum_;  // of the queries, see RunningSoftmax
+};
+
+/// p = the probabilities of the pairs, dp = the gradients of their scores, whose sums are those of the
+/// biases.
 template <class T>
-OfReaders<T> score_gradient(const Tile<T>& tile, const BlockReadGradient<T>& grad,
-                            const typename TileMemory<T>::Buffers& x) {
-  tile.gather(tile.in.q, x.q);
-  tile.gather(grad.dout, x.dout);
-  tile.times_block(tile.s.scale, tile.in.k, x.q, x.p);
-  tile.times_block(1, tile.in.v, x.dout, x.dp);
-  finish_scores(tile, x.p);
+OfReaders<T> score_gradient(const Tile<T>& tile, const BlockReadGradient<T>& grad, T* p, T* dp) {
+  finish_scores(tile, p);
   const OfReaders<T> lse = of_readers<T>(tile, [&](int64_t i) { return grad.lse[tile.scalar_of(i)]; });
   const OfReaders<T> D = of_readers<T>(tile, [&](int64_t i) { return grad.D[tile.scalar_of(i)]; });
   OfReaders<T> sums{};
@@ -194,72 +239,107 @@ OfReaders<T> score_gradient(const Tile<T>& tile, const BlockReadGradient<T>& gra
   for (int64_t at = 0; at < tile.s.block * height; at += height) {
 #pragma omp simd
     for (int64_t i = 0; i < height; ++i) {
-      x.p[at + i] = fast_exp(x.p[at + i] - lse[i]);
-      x.dp[at + i] = x.p[at + i] * (x.dp[at + i] - D[i]);
-      sums[i] += x.dp[at + i];
+      p[at + i] = fast_exp(p[at + i] - lse[i]);
+      dp[at + i] = p[at + i] * (dp[at + i] - D[i]);
+      sums[i] += dp[at + i];
     }
   }
   return sums;
 }
 
-/// Adds to dq and dr what the tile's readers get, and puts down the gradients of their biases
-/// where `dbias` is not null.
+/// Gradients of the rows of a piece of queries, through those blocks that one job takes: [kQueries, d].
 template <class T>
-void reader_gradient(const Tile<T>& tile, const BlockReadGradient<T>& grad, const TileMemory<T>& memory,
-                     T* dbias) {
+struct QueryGradient {
+  T *dq, *dr;
+};
+
+/// Adds to dk, dv and dh what the tile's block gets, to `mine` what its readers get, whose piece begins with
+/// query `first`, and puts down the gradients of their biases where `dbias` is not null.
+template <class T>
+void tile_gradient(const Tile<T>& tile, const BlockReadGradient<T>& grad, const TileMemory<T>& memory,
+                   int64_t first, const QueryGradient<T>& mine, T* dbias) {
   const auto x = memory.mine();
+  const double scale = tile.s.scale;
   const int64_t d = tile.s.head_width;
-  const OfReaders<T> sums = score_gradient(tile, grad, x);
-  tile.weigh_block(tile.s.scale, x.dp, tile.in.k, x.y);
-  const T factor = static_cast<T>(tile.s.scale) * tile.gain();
-  for (int64_t i = 0; i < tile.count(); ++i) {
-    axpy(T(1), x.y + i * d, grad.dq + tile.row_of(i), d);
-    if (dbias) dbias[tile.slot_of(i)] = sums[i];
-    if (tile.in.scores) axpy(factor * sums[i], grad.h + tile.summary(), grad.dr + tile.row_of(i), d);
-  }
-}
-
-/// Adds to dk, dv and dh what the tile's block gets.
-template <class T>
-void block_gradient(const Tile<T>& tile, const BlockReadGradient<T>& grad, const TileMemory<T>& memory) {
-  const auto x = memory.mine();
-  const OfReaders<T> sums = score_gradient(tile, grad, x);
+  tile.gather(tile.in.q, x.q);
+  tile.gather(grad.dout, x.dout);
+  tile.times_block(scale, tile.in.k, x.q, x.p);
+  tile.times_block(1, tile.in.v, x.dout, x.dp);
+  const OfReaders<T> sums = score_gradient(tile, grad, x.p, x.dp);
   tile.add_to_block(1, x.p, x.dout, grad.dv);
-  tile.add_to_block(tile.s.scale, x.dp, x.q, grad.dk);
-  if (!tile.in.scores) return;
-  const T factor = static_cast<T>(tile.s.scale) * tile.gain();
-  for (int64_t i = 0; i < tile.count(); ++i)
-    axpy(factor * sums[i], grad.r + tile.row_of(i), grad.dh + tile.summary(), tile.s.head_width);
-}
-
-/// Calls `work(tile)` for the tiles of one block.
-template <class T, class Work>
-void for_each_tile(const RetrievalShape& s, const BlockRead<T>& in, int64_t bh, int64_t j,
-                   std::span<const Reader> readers, const Work& work) {
-  for (size_t first = 0; first < readers.size(); first += kReaders)
-    work(Tile<T>{s, in, bh, j, readers.subspan(first, std::min<size_t>(kReaders, readers.size() - first))});
-}
-
-/// Calls `work(tile)` for all tiles, a piece of queries in one job, which goes from block to block: so each
-/// query meets its blocks in their order.
-template <class T, class Work>
-void for_each_tile_of_queries(const RetrievalShape& s, const BlockRead<T>& in, const Work& work) {
-  const int64_t pieces = ceil_div(s.tokens, kQueries);
-  parallel_jobs(s.heads() * pieces, [&](int64_t job) {
-    const int64_t bh = job / pieces, first = job % pieces * kQueries;
-    const BlockReaders readers(s, in.blocks, bh, {first, std::min(first + kQueries, s.tokens)});
-    for (int64_t j = 0; j < s.blocks(); ++j) for_each_tile(s, in, bh, j, readers.of(j), work);
-  });
-}
-
-/// Calls `work(tile)` for all tiles, a block in one job.
-template <class T, class Work>
-void for_each_tile_of_blocks(const RetrievalShape& s, const BlockRead<T>& in, const Work& work) {
-  for (int64_t bh = 0; bh < s.heads(); ++bh) {
-    const BlockReaders readers(s, in.blocks, bh, {0, s.tokens});
-    parallel_jobs(s.blocks(), [&](int64_t j) { for_each_tile(s, in, bh, j, readers.of(j), work); });
+  tile.add_to_block(scale, x.dp, x.q, grad.dk);
+  tile.weigh_block(scale, x.dp, tile.in.k, x.y);
+  const T factor = static_cast<T>(scale) * tile.gain();
+  for (int64_t i = 0; i < tile.count(); ++i) {
+    const int64_t row = (tile.readers[i].token - first) * d;
+    axpy(T(1), x.y + i * d, mine.dq + row, d);
+    if (dbias) dbias[tile.slot_of(i)] = sums[i];
+    if (!tile.in.scores) continue;
+    axpy(factor * sums[i], grad.h + tile.summary(), mine.dr + row, d);
+    axpy(factor * sums[i], grad.r + tile.row_of(i), grad.dh + tile.summary(), d);
   }
 }
+
+/// Backward of a piece of queries through some heads at a time. A head's blocks are shared out to a number of
+/// jobs that does not depend on the threads, each with rows of its own for the queries.
+template <class T>
+class PieceGradient {
+ public:
+  PieceGradient(const RetrievalShape& s, const BlockRead<T>& in, const BlockReadGradient<T>& grad, T* dbias)
+      : s_(s),
+        in_(in),
+        grad_(grad),
+        dbias_(dbias),
+        memory_(s),
+        parts_(std::max<int64_t>(kJobs / s.heads(), 1)),
+        heads_at_once_(std::min(s.heads(), kJobs)),
+        row_size_(std::min(kQueries, s.tokens) * s.head_width),
+        rows_(Tensor::empty({heads_at_once_ * parts_, 2, row_size_}, dtype_of<T>())) {}
+
+  /// Of heads from `bh` on, as many as there are jobs for.
+  void add(int64_t bh, RetrievalShape::Range queries) {
+    const int64_t heads = std::min(heads_at_once_, s_.heads() - bh);
+    readers_.resize(heads);
+    parallel_jobs(heads, [&](int64_t head) { readers_[head] = {s_, in_.blocks, bh + head, queries}; });
+    parallel_jobs(heads * parts_, [&](int64_t job) { go_through(bh + job / parts_, job, queries.begin); });
+    parallel_jobs(heads, [&](int64_t head) { add_up(bh + head, head * parts_, queries); });
+  }
+  int64_t heads_at_once() const { return heads_at_once_; }
+
+ private:
+  void go_through(int64_t bh, int64_t job, int64_t first) {
+    const BlockReaders& readers = readers_[job / parts_];
+    const QueryGradient<T> mine = rows_of(job);
+    std::fill_n(mine.dq, 2 * row_size_, T(0));
+    for (int64_t j = job % parts_; j < s_.blocks(); j += parts_)
+      for_each_tile(s_, in_, bh, j, readers.of(j),
+                    [&](const Tile<T>& tile) { tile_gradient(tile, grad_, memory_, first, mine, dbias_); });
+  }
+  void add_up(int64_t bh, int64_t first_job, RetrievalShape::Range queries) {
+    const int64_t d = s_.head_width;
+    for (int64_t t = queries.begin; t < queries.end; ++t) {
+      const int64_t to = s_.head_offset(bh, s_.tokens) + t * s_.width(), from = (t - queries.begin) * d;
+      for (int64_t job = first_job; job < first_job + parts_; ++job) {
+        const QueryGradient<T> part = rows_of(job);
+        axpy(T(1), part.dq + from, grad_.dq + to, d);
+        if (in_.scores) axpy(T(1), part.dr + from, grad_.dr + to, d);
+      }
+    }
+  }
+  QueryGradient<T> rows_of(int64_t job) {
+    T* rows = rows_.template mutable_data<T>() + 2 * job * row_size_;
+    return {rows, rows + row_size_};
+  }
+
+  const RetrievalShape& s_;
+  const BlockRead<T>& in_;
+  const BlockReadGradient<T>& grad_;
+  T* dbias_;
+  TileMemory<T> memory_;
+  int64_t parts_, heads_at_once_, row_size_;  // parts: jobs of a head
+  Tensor rows_;                               // QueryGradient of each job
+  std::vector<BlockReaders> readers_;
+};
 
 /// dgain of each head that retrieves = the sum of its scores times the gradients of the biases.
 template <class T>
@@ -281,17 +361,22 @@ void gain_gradient(const RetrievalShape& s, const BlockRead<T>& in, const T* dbi
 template <class T>
 void block_read_forward(const RetrievalShape& s, const BlockRead<T>& in, T* o, T* lse) {
   const TileMemory<T> memory(s);
-  for_each_tile_of_queries(s, in, [&](const Tile<T>& tile) { merge(tile, memory, o, lse); });
+  const int64_t pieces = ceil_div(s.tokens, kQueries);
+  parallel_jobs(s.heads() * pieces, [&](int64_t job) {
+    const int64_t bh = job / pieces, first = job % pieces * kQueries;
+    PieceForward<T>(s, in, memory, o, lse).read(bh, {first, std::min(first + kQueries, s.tokens)});
+  });
 }
 
 template <class T>
 void block_read_backward(const RetrievalShape& s, const BlockRead<T>& in, const BlockReadGradient<T>& grad) {
-  const TileMemory<T> memory(s);
-  std::vector<T> dbias_of_slots(in.gain ? s.heads() * s.slots * s.tokens : 0);
-  T* dbias = in.gain ? dbias_of_slots.data() : nullptr;
-  for_each_tile_of_queries(s, in, [&](const Tile<T>& tile) { reader_gradient(tile, grad, memory, dbias); });
-  for_each_tile_of_blocks(s, in, [&](const Tile<T>& tile) { block_gradient(tile, grad, memory); });
-  if (in.gain) gain_gradient(s, in, dbias, grad.dgain);
+  std::vector<T> dbias(in.gain ? s.heads() * s.slots * s.tokens : 0);
+  PieceGradient<T> gradient(s, in, grad, in.gain ? dbias.data() : nullptr);
+  for (int64_t bh = 0; bh < s.heads(); bh += gradient.heads_at_once()) {
+    for (int64_t first = 0; first < s.tokens; first += kQueries)
+      gradient.add(bh, {first, std::min(first + kQueries, s.tokens)});
+  }
+  if (in.gain) gain_gradient(s, in, dbias.data(), grad.dgain);
 }
 
 template void block_read_forward(const RetrievalShape&, const BlockRead<float>&, float*, float*);

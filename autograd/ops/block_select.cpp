@@ -1,75 +1,82 @@
 #include "autograd/ops/block_select.h"
 
+#include <functional>
 #include <limits>
 #include <span>
-#include <type_traits>
 
 #include "autograd/gemm.h"
+#include "autograd/scratch.h"
 
 namespace tapestry::cpu {
 namespace {
 
 /// Scores are taken for so many tokens at once, also at the end of the sequence, where rows of zeros fill up.
-constexpr int64_t kTokens = 64;
-/// Candidates that are looked at together.
-constexpr int64_t kGroup = 16;
-
-/// The `slots` best candidates of one token, best first.
+constexpr int64_t kTokens = 128;
+/// Finds the `slots` best of a token's candidates.
 template <class T>
-class Best {
+class BestBlocks {
  public:
-  explicit Best(int64_t slots) : slots_(slots), keys_(slots), blocks_(slots) {}
+  /// Of up to so many candidates.
+  BestBlocks(int64_t slots, int64_t candidates)
+      : slots_(slots), lanes_(ceil_div(2 * slots, 16) * 16), keys_(candidates), kept_(candidates + 1) {}
 
-  void clear() { size_ = 0; }
-  /// Whether a candidate with this key, earlier than all others, comes in.
-  bool takes(T key) const { return size_ < slots_ || key > keys_[size_ - 1]; }
-  void add(T key, int64_t block) {
-    int64_t at = size_ < slots_ ? size_++ : size_ - 1;
-    for (; at > 0 && key > keys_[at - 1]; --at) {
-      keys_[at] = keys_[at - 1];
-      blocks_[at] = blocks_[at - 1];
-    }
-    keys_[at] = key;
-    blocks_[at] = static_cast<int32_t>(block);
-  }
-  /// Their blocks, ascending.
-  std::span<const int32_t> sorted_blocks() {
-    std::sort(blocks_.begin(), blocks_.begin() + size_);
-    return {blocks_.data(), static_cast<size_t>(size_)};
+  /// Those with the largest keys, ascending; of equal ones the later.
+  std::span<const int32_t> operator()(const T* scores, RetrievalShape::Range range) {
+    const int64_t count = std::max<int64_t>(range.end - range.begin, 0);
+    T* keys = keys_.data();
+#pragma omp simd
+    for (int64_t i = 0; i < count; ++i)
+      keys[i] = scores[range.begin + i] + static_cast<T>(kTieBreak) * static_cast<T>(range.begin + i);
+    const int64_t size = cut(reach(lower_bound(count), count));
+    for (int64_t i = 0; i < size; ++i) kept_[i] += static_cast<int32_t>(range.begin);
+    return {kept_.data(), static_cast<size_t>(size)};
   }
 
  private:
-  int64_t slots_, size_ = 0;
-  std::vector<T> keys_;
-  std::vector<int32_t> blocks_;
+  /// A key that at least `slots` of so many candidates reach, and not many more: every lane has its largest
+  /// key, and `slots` lanes reach this one.
+  T lower_bound(int64_t count) {
+    constexpr T kNone = -std::numeric_limits<T>::infinity();
+    if (count <= lanes_) return kNone;
+    largest_.assign(lanes_, kNone);
+    for (int64_t begin = 0; begin < count; begin += lanes_) {
+      const int64_t lanes = std::min(lanes_, count - begin);
+      const T* keys = keys_.data() + begin;
+      T* largest = largest_.data();
+#pragma omp simd
+      for (int64_t i = 0; i < lanes; ++i) largest[i] = keys[i] > largest[i] ? keys[i] : largest[i];
+    }
+    std::nth_element(largest_.begin(), largest_.begin() + slots_ - 1, largest_.end(), std::greater<T>());
+    return largest_[slots_ - 1];
+  }
+
+  /// Keeps the candidates whose keys reach `least`; returns their number.
+  int64_t reach(T least, int64_t count) {
+    const T* keys = keys_.data();
+    int32_t* kept = kept_.data();
+    int64_t size = 0;
+    for (int32_t i = 0; i < count; ++i) {
+      kept[size] = i;
+      size += keys[i] >= least;
+    }
+    return size;
+  }
+
+  /// Leaves the best of the `size` candidates kept; returns their number.
+  int64_t cut(int64_t size) {
+    if (size <= slots_) return size;
+    const auto better = [keys = keys_.data()](int32_t a, int32_t b) {
+      return keys[a] > keys[b] || (keys[a] == keys[b] && a > b);
+    };
+    std::nth_element(kept_.begin(), kept_.begin() + slots_, kept_.begin() + size, better);
+    std::sort(kept_.begin(), kept_.begin() + slots_);
+    return slots_;
+  }
+
+  int64_t slots_, lanes_;
+  std::vector<T> keys_, largest_;
+  std::vector<int32_t> kept_;
 };
-
-/// Offers the candidates [first, first + count) to `best`, the last one first. Most groups have nothing to
-/// offer: their largest key says so.
-template <class T, class Count>
-void offer(const T* scores, int64_t first, Count count, Best<T>& best) {
-  T keys[kGroup], largest = -std::numeric_limits<T>::infinity();
-#pragma omp simd reduction(max : largest)
-  for (int64_t i = 0; i < count; ++i) {
-    keys[i] = scores[first + i] + static_cast<T>(kTieBreak) * static_cast<T>(first + i);
-    largest = keys[i] > largest ? keys[i] : largest;
-  }
-  if (!best.takes(largest)) return;
-  for (int64_t i = count - 1; i >= 0; --i) {
-    if (best.takes(keys[i])) best.add(keys[i], first + i);
-  }
-}
-
-/// The best of the candidates in `range`. The late ones come first, which are the best as long as all keys
-/// are alike.
-template <class T>
-void choose(const T* scores, RetrievalShape::Range range, Best<T>& best) {
-  best.clear();
-  int64_t end = range.end;
-  for (; end - kGroup >= range.begin; end -= kGroup)
-    offer(scores, end - kGroup, std::integral_constant<int64_t, kGroup>{}, best);
-  offer(scores, range.begin, std::max<int64_t>(end - range.begin, 0), best);
-}
 
 /// scores [tile_rows, columns] of the tokens from `first` on against all blocks up to `columns`.
 template <class T>
@@ -94,19 +101,18 @@ void score_tile(const RetrievalShape& s, const T* r, const T* h, int64_t first, 
 template <class T>
 void select_blocks(const RetrievalShape& s, const T* r, const T* h, int32_t* blocks, T* scores) {
   const int64_t tiles = ceil_div(s.tokens, kTokens);
+  const Scratch<T> memory(s.tile_rows(kTokens) * s.blocks());
   parallel_jobs(s.heads() * tiles, [&](int64_t job) {
     const int64_t bh = job % s.heads();
     const int64_t first = (tiles - 1 - job / s.heads()) * kTokens;  // the late ones are the long ones
     const int64_t end = std::min(first + kTokens, s.tokens);
     const int64_t columns = s.candidates(end - 1).end;
-    std::vector<T> tile(s.tile_rows(kTokens) * columns);
-    score_tile(s, r + s.head_offset(bh, s.tokens), h + s.head_offset(bh, s.blocks()), first, columns,
-               tile.data());
-    Best<T> best(s.slots);
+    T* tile = memory.mine();
+    score_tile(s, r + s.head_offset(bh, s.tokens), h + s.head_offset(bh, s.blocks()), first, columns, tile);
+    BestBlocks<T> best(s.slots, columns);
     for (int64_t t = first; t < end; ++t) {
-      const T* row = tile.data() + (t - first) * columns;
-      choose(row, s.candidates(t), best);
-      const std::span<const int32_t> chosen = best.sorted_blocks();
+      const T* row = tile + (t - first) * columns;
+      const std::span<const int32_t> chosen = best(row, s.candidates(t));
       for (int64_t slot = 0; slot < s.slots; ++slot) {
         const int64_t at = s.slot_offset(bh, t, slot);
         const bool used = slot < static_cast<int64_t>(chosen.size());

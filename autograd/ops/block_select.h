@@ -72,6 +72,7 @@ class BlockReaders {
   struct Reader {
     int32_t token, slot;
   };
+  BlockReaders() = default;
   BlockReaders(const RetrievalShape& shape, const int32_t* blocks, int64_t bh, RetrievalShape::Range queries);
   std::span<const Reader> of(int64_t block) const {
     return {readers_.data() + start_[block], static_cast<size_t>(start_[block + 1] - start_[block])};
