@@ -149,20 +149,18 @@ void add_states(const LayerAtWork& layer, int64_t head, const BsbrOptions& optio
   }
 }
 
-/// ATTENTION section 7.6; with read = both, states of all chunks too.
+/// ATTENTION section 7.6.
 Matrix token_map(const LayerAtWork& layer, int64_t head, const BsbrOptions& options) {
   const int64_t tokens = layer.tokens(), c = options.chunk, b = options.block_size();
   const int64_t finished = finished_chunks(tokens, b);
   const Visible local = options.visible();
   const bool retrieves = head >= layer.n_head() - options.retrieving(layer.n_head());
   const int64_t topk = retrieves ? options.retrieved() : 0;
-  if (finished == 0 || !options.retrieves()) return softmax_map(layer, head, layer.scale(0), local);
+  if (finished == 0 || topk == 0) return softmax_map(layer, head, layer.scale(0), local);
   const Tensor plain_q = layer.project("q"), plain_k = layer.project("k");
   const Tensor r = layer.has("r") ? layer.project("r") : plain_q;
-  const auto mean_keys = [&](int64_t size) {
-    return layer.has("h") ? layer.project("h", chunk_mean(layer.input(), size)) : chunk_mean(plain_k, size);
-  };
-  const Matrix block_scores = layer.scale(0) * layer.products(r, mean_keys(b), head);  // [T, N]
+  const Tensor h = layer.has("h") ? layer.project("h", chunk_mean(layer.input(), b)) : chunk_mean(plain_k, b);
+  const Matrix block_scores = layer.scale(0) * layer.products(r, h, head);  // [T, N]
   Matrix scores = layer.scale(0) * layer.products(layer.positioned(plain_q), layer.positioned(plain_k), head);
   const Tensor gain = layer.parameter("attention.score_gain");
   const double bias = options.score_bias == "off" ? 0 : (gain.defined() ? gain.data<double>()[head] : 1);
@@ -188,9 +186,6 @@ Matrix token_map(const LayerAtWork& layer, int64_t head, const BsbrOptions& opti
     };
     softmax_row(scores, t, read, weights);
   }
-  if (options.reads_states())
-    add_states(layer, head, options, layer.head(r, head), layer.head(mean_keys(c), head),
-               finished_chunks(tokens, c), weights);
   return weights;
 }
 

@@ -49,7 +49,7 @@ int64_t rows_of(const std::string& name, const ModelOptions& model, const Config
   const auto pieces = [&](int64_t size) { return shape.batch_size * finished_chunks(shape.seq_len, size); };
   if (!options.reads_tokens()) return h || r ? pieces(options.chunk) : shape.tokens();
   if (!h) return shape.tokens();
-  return pieces(options.block_size()) + (options.reads_states() ? pieces(options.chunk) : 0);
+  return pieces(options.block_size());
 }
 
 /// The cost of one layer's core on one sequence, forward (ATTENTION sections 7.6 and 9).
@@ -73,13 +73,15 @@ struct CoreCost {
   double bsbr(const BsbrOptions& o) const {
     const double c = o.chunk, chunks = T / c;
     const double local = 4 * C * T * ((std::min(c, T) + 1) / 2 + std::min<double>(o.reach() + o.sink, T));
-    const double b = o.block_size(), topk = std::min<double>(o.retrieved(), T / b);
-    const double width = static_cast<double>(o.retrieving(n_head)) * d;  // of the heads that retrieve
-    const double tokens = o.reads_tokens() && topk > 0 ? width * T * (T / b + 4 * topk * b) : 0;
-    if (!o.reads_states() || !o.retrieves()) return local + tokens;
+    if (o.retrieved() == 0) return local;
+    if (o.reads_tokens()) {
+      const double b = o.block_size(), topk = std::min<double>(o.retrieved(), T / b);
+      const double width = static_cast<double>(o.retrieving(n_head)) * d;  // of the heads that retrieve
+      return local + width * T * (T / b + 4 * topk * b);
+    }
     const double m = o.compression, states = 4 * T * C * d;
-    if (o.compression == 0) return local + tokens + states + chunks * chunks * (C + C * d);
-    return local + tokens + states + chunks * chunks * (C + C / d * m) + 4 * chunks * C * d * m;
+    if (o.compression == 0) return local + states + chunks * chunks * (C + C * d);
+    return local + states + chunks * chunks * (C + C / d * m) + 4 * chunks * C * d * m;
   }
 
  private:

@@ -20,7 +20,7 @@ using namespace tapestry;
 /// A layer is a struct of named children; naming a child registers its parameters.
 struct GatedBlock : Module {
   LayerNorm norm_1{*this, "norm_1", 64}, norm_2{*this, "norm_2", 64};
-  Bsbr attention{*this, {.n_embd = 64, .n_head = 2, .rotary = true}, {.chunk = 16}};
+  BsbrTokens attention{*this, {.n_embd = 64, .n_head = 2, .rotary = true}, {.chunk = 16}};
   Linear up{*this, "up", 64, 128}, gate{*this, "gate", 64, 128}, down{*this, "down", 128, 64};
 
   explicit GatedBlock(Module& parent) : Module(parent, "block") {}

@@ -18,11 +18,11 @@ const OptionTable<BsbrOptions>& bsbr_options() {
   using O = BsbrOptions;
   static const auto table =
       OptionTable<O>("bsbr", "block sparse attention with block retrieval")
-          .add("read", &O::read,
-               "what is read of earlier chunks: the tokens of blocks that every token picks, states, mixed "
-               "once a "
-               "chunk, or both: tokens of topk blocks and, behind a gate, states of all chunks",
-               one_of({"tokens", "state", "both"}))
+          .add(
+              "read", &O::read,
+              "what is read of earlier chunks: the tokens of blocks that every token picks, or states, mixed "
+              "once a chunk",
+              one_of({"tokens", "state"}))
           .add("chunk", &O::chunk, "tokens of a chunk", at_least(1))
           .add("topk", &O::topk,
                "blocks, with read = state chunks, retrieved at a time, a number or all; 0: local attention "
@@ -32,39 +32,36 @@ const OptionTable<BsbrOptions>& bsbr_options() {
                "literal")
           .add("sink", &O::sink, "first tokens of the sequence that every token reads locally", at_least(0))
           .add("block", &O::block,
-               "read = tokens or both: tokens that are retrieved together, a divisor of chunk, or chunk "
-               "itself; "
+               "read = tokens: tokens that are retrieved together, a divisor of chunk, or chunk itself; "
                "auto: 8, or a chunk where 8 does not divide it")
           .add("keys", &O::keys,
-               "what blocks are found by: projections of their own, or with read = tokens or both q and the "
+               "what blocks are found by: projections of their own, or with read = tokens q and the "
                "mean of k; auto: shared where they can be",
                one_of({"auto", "own", "shared"}))
           .add("score_bias", &O::score_bias,
-               "read = tokens or both: the retrieval score is added to the scores of the block's tokens; "
+               "read = tokens: the retrieval score is added to the scores of the block's tokens; "
                "head: times a learned factor a head",
                one_of({"off", "on", "head"}))
           .add("retrieval_heads", &O::retrieval_heads,
-               "read = tokens or both: heads that read retrieved tokens, the last ones, a number or all; the "
+               "read = tokens: heads that read retrieved tokens, the last ones, a number or all; the "
                "others read locally; auto: a quarter of them, rounded up")
           .add("state_scale", &O::state_scale,
-               "read = state or both: sum or mean over the chunk's tokens; auto: mean, none with preset = "
+               "read = state: sum or mean over the chunk's tokens; auto: mean, none with preset = "
                "literal",
                one_of({"auto", "none", "mean"}))
-          .add("feature_map", &O::feature_map, "read = state or both: of q and k",
+          .add("feature_map", &O::feature_map, "read = state: of q and k",
                one_of({"identity", "elu1", "softmax"}))
           .add("normalise", &O::normalise,
-               "read = state or both: divide by the summed weights; needs elu1 or softmax")
+               "read = state: divide by the summed weights; needs elu1 or softmax")
           .add("eps", &O::eps, "added to those sums", at_least(0))
           .add("read_norm", &O::read_norm,
-               "read = state or both: RMS norm a head of what is read, in place of a scale",
-               one_of({"none", "rms"}))
+               "read = state: RMS norm a head of what is read, in place of a scale", one_of({"none", "rms"}))
           .add("gate", &O::gate,
-               "read = state or both: a learned factor a head, from 0, of what is read; auto: head, none "
+               "read = state: a learned factor a head, from 0, of what is read; auto: head, none "
                "with preset = literal",
                one_of({"auto", "none", "head"}))
           .add("compression", &O::compression,
-               "read = state or both: numbers that a state is compressed to by a learned map; 0: off",
-               at_least(0))
+               "read = state: numbers that a state is compressed to by a learned map; 0: off", at_least(0))
           .add("preset", &O::preset,
                "literal: the published formula of read = state, unscaled states without a gate; keys given "
                "explicitly win",
@@ -113,7 +110,7 @@ bool BsbrOptions::state_means() const {
 
 bool BsbrOptions::gated() const { return gate == "head" || (gate == "auto" && preset != "literal"); }
 
-void check_bsbr_options(const BsbrOptions& o) {
+const BsbrOptions& check_bsbr_options(const BsbrOptions& o) {
   std::string faults;
   const auto reject = [&faults](bool wrong, const std::string& fault) {
     if (wrong) faults += (faults.empty() ? "" : "; ") + fault;
@@ -135,18 +132,18 @@ void check_bsbr_options(const BsbrOptions& o) {
                 "bsbr.overlap = " + o.overlap + " is neither a number from 0 on nor auto");
   reject_unless([&] { return o.retrieving(1); }, "bsbr.retrieval_heads = " + o.retrieval_heads +
                                                      " is neither a number from 1 on nor all or auto");
-  const bool tokens_only = !o.reads_states();
   reject(o.reads_tokens() && o.preset != "none", "bsbr.preset = literal needs bsbr.read = state");
-  reject(tokens_only && o.feature_map != "identity", "bsbr.feature_map needs bsbr.read = state or both");
-  reject(tokens_only && o.normalise, "bsbr.normalise needs bsbr.read = state or both");
-  reject(tokens_only && o.read_norm != "none", "bsbr.read_norm needs bsbr.read = state or both");
-  reject(tokens_only && o.compression != 0, "bsbr.compression needs bsbr.read = state or both");
-  reject(!o.reads_tokens() && o.block != "auto", "bsbr.block needs bsbr.read = tokens or both");
-  reject(!o.reads_tokens() && o.keys == "shared", "bsbr.keys = shared needs bsbr.read = tokens or both");
+  reject(o.reads_tokens() && o.feature_map != "identity", "bsbr.feature_map needs bsbr.read = state");
+  reject(o.reads_tokens() && o.normalise, "bsbr.normalise needs bsbr.read = state");
+  reject(o.reads_tokens() && o.read_norm != "none", "bsbr.read_norm needs bsbr.read = state");
+  reject(o.reads_tokens() && o.compression != 0, "bsbr.compression needs bsbr.read = state");
+  reject(!o.reads_tokens() && o.block != "auto", "bsbr.block needs bsbr.read = tokens");
+  reject(!o.reads_tokens() && o.keys == "shared", "bsbr.keys = shared needs bsbr.read = tokens");
   reject(o.normalise && o.feature_map == "identity",
          "bsbr.normalise needs bsbr.feature_map = elu1 or softmax");
   reject(o.normalise && o.read_norm != "none", "bsbr.normalise and bsbr.read_norm exclude each other");
   check(faults.empty(), Exit::usage, faults);
+  return o;
 }
 
 }  // namespace tapestry

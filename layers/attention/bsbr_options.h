@@ -29,19 +29,15 @@ struct BsbrOptions {
   int64_t compression = 0;
   std::string preset = "none";
 
-  bool reads_tokens() const { return read != "state"; }
-  bool reads_states() const { return read != "tokens"; }
+  bool reads_tokens() const { return read == "tokens"; }
   /// Tokens of a block, of which retrieved tokens are read.
   int64_t block_size() const;
-  /// Chunks, with read = tokens or both blocks, retrieved at a time, at most; 0: local attention only. With
-  /// read = both those whose tokens are read: states are mixed of all.
+  /// Blocks, with read = state chunks, retrieved at a time, at most; 0: local attention only.
   int64_t retrieved() const;
   /// Tokens before its chunk that a token also reads locally.
   int64_t reach() const;
   /// What is read locally.
   Visible visible() const { return {.chunk = chunk, .reach = reach(), .sink = sink}; }
-  /// Whether anything but local tokens is read.
-  bool retrieves() const { return retrieved() > 0 || (reads_tokens() && reads_states()); }
   /// Heads that read tokens of retrieved blocks, of so many.
   int64_t retrieving(int64_t n_head) const;
   /// Share of the causal pairs of query and key that read = tokens scores in a sequence of `tokens`, the mean
@@ -54,7 +50,7 @@ struct BsbrOptions {
   bool gated() const;
 };
 const OptionTable<BsbrOptions>& bsbr_options();
-/// Error(usage) that lists the keys that do not go together.
-void check_bsbr_options(const BsbrOptions& options);
+/// The options, or an Error(usage) that lists the keys that do not go together.
+const BsbrOptions& check_bsbr_options(const BsbrOptions& options);
 
 }  // namespace tapestry

@@ -33,9 +33,13 @@ Tensor ProjectedAttention::positioned(const Tensor& x, int64_t first_position) c
   return dims_.rotary ? rotary(x, dims_.n_head, kRotaryBase, first_position) : x;
 }
 
+Tensor ProjectedAttention::softmax(const Tensor& q, const Tensor& k, const Tensor& v, double scale,
+                                   Visible visible) const {
+  return softmax_attention(positioned(q), positioned(k), v, n_head(), scale_or_default(scale), visible);
+}
+
 Tensor ProjectedAttention::softmax(const Tensor& x, double scale, Visible visible) const {
-  const Tensor q = positioned(q_(x)), k = positioned(k_(x));
-  return out_(softmax_attention(q, k, v_(x), n_head(), scale_or_default(scale), visible));
+  return out_(softmax(q_(x), k_(x), v_(x), scale, visible));
 }
 
 AttentionState ProjectedAttention::key_value_state(Visible visible) const {

@@ -20,12 +20,14 @@ class ProjectedAttention : public Attention {
   double scale_or_default(double scale) const;
   /// Queries or keys of token scores: as they are, or rotated by their positions, [B, T, C].
   Tensor positioned(const Tensor& x, int64_t first_position = 0) const;
+  /// Softmax attention of projected q, k, v [B, T, C] over the visible keys, `scale` as in scale_or_default.
+  Tensor softmax(const Tensor& q, const Tensor& k, const Tensor& v, double scale, Visible visible) const;
   /// Projections, softmax attention over the visible keys, output projection: [B, T, C] -> [B, T, C].
   Tensor softmax(const Tensor& x, double scale, Visible visible) const;
 
   /// A state with the keys and values, "k" and "v", that later tokens see.
   AttentionState key_value_state(Visible visible) const;
-  /// softmax() for the next tokens.
+  /// softmax(x) for the next tokens; `scale` as in scale_or_default.
   Tensor extend_softmax(const Tensor& x, double scale, Visible visible, States states) const;
   /// Adds the keys and values of the next tokens of one sequence, q, k, v [1, T, C], to its state, and reads
   /// those visible -> [1, T, C].

@@ -72,7 +72,6 @@ TEST_F(Convert, BsbrThatSeesEverythingIsTheOriginalOnAnyLayers) {
       {{"bsbr.chunk", "5"}, {"bsbr.topk", "4"}},  // k >= finished chunks
       {{"bsbr.chunk", "4"}, {"bsbr.topk", "all"}, {"bsbr.overlap", "3"}, {"bsbr.sink", "2"}},
       {{"bsbr.chunk", "5"}, {"bsbr.topk", "all"}, {"bsbr.keys", "own"}},
-      {{"bsbr.chunk", "5"}, {"bsbr.topk", "all"}, {"bsbr.read", "both"}},
       {{"bsbr.chunk", "5"}, {"bsbr.topk", "all"}, {"bsbr.keys", "own"}, {"bsbr.score_bias", "head"}}};
   for (const Settings& settings : exact) {
     for (const char* layers : {"all", "0,2", "0", "2", "1-2"}) {

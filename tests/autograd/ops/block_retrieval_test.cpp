@@ -102,7 +102,7 @@ std::vector<OpCase> cases() {
       retrieval_case("retrieval_overlap_over_chunk", 1, 41, 8,
                      {.n_head = 2, .chunk = 4, .block = 4, .topk = 2, .overlap = 11}),
       retrieval_case("retrieval_sink", 1, 41, 8, {.n_head = 2, .chunk = 4, .block = 4, .topk = 2, .sink = 6}),
-      retrieval_case("retrieval_both", 2, 46, 8,
+      retrieval_case("retrieval_overlap_and_sink", 2, 46, 8,
                      {.n_head = 2, .chunk = 4, .block = 4, .topk = 3, .overlap = 3, .sink = 2}, true),
       retrieval_case("retrieval_meeting", 1, 23, 4,
                      {.n_head = 1, .chunk = 4, .block = 4, .topk = 9, .overlap = 6, .sink = 5}),

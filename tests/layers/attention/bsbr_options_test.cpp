@@ -26,7 +26,6 @@ TEST(BsbrOptions, TopkDependsOnWhatIsRead) {
   const int64_t all = std::numeric_limits<int64_t>::max();
   EXPECT_EQ(read("read = tokens\nblock = chunk").retrieved(), 2);
   EXPECT_EQ(read("read = state").retrieved(), all);
-  EXPECT_EQ(read("read = both\nblock = chunk").retrieved(), 2);
   EXPECT_EQ(read("read = tokens\ntopk = all").retrieved(), all);
   EXPECT_EQ(read("read = state\ntopk = 5").retrieved(), 5);
   EXPECT_EQ(read("topk = 0").retrieved(), 0);
@@ -63,8 +62,7 @@ TEST(BsbrOptions, ThePresetChangesDefaultsOnly) {
 TEST(BsbrOptions, TheDefaultsGoTogether) {
   EXPECT_EQ(fault(""), "");
   EXPECT_EQ(fault("read = state"), "");
-  EXPECT_EQ(fault("read = both"), "");
-  EXPECT_EQ(fault("read = both\nkeys = shared\nfeature_map = elu1\nnormalise = true\ncompression = 4"), "");
+  EXPECT_EQ(fault("read = state\nfeature_map = elu1\nnormalise = true\ncompression = 4"), "");
 }
 
 TEST(BsbrOptions, AQuarterOfTheHeadsRetrieves) {
@@ -91,7 +89,6 @@ TEST(BsbrOptions, WhatDoesNotGoTogetherIsNamed) {
       {"retrieval_heads = 0", "bsbr.retrieval_heads = 0"},
       {"retrieval_heads = half", "bsbr.retrieval_heads = half"},
       {"read = tokens\npreset = literal", "bsbr.preset"},
-      {"read = both\npreset = literal", "bsbr.preset"},
       {"read = tokens\nfeature_map = elu1", "bsbr.feature_map"},
       {"read = tokens\nread_norm = rms", "bsbr.read_norm"},
       {"read = tokens\ncompression = 4", "bsbr.compression"},

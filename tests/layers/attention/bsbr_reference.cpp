@@ -56,7 +56,6 @@ void add_scaled(Row& y, double factor, const Row& x) {
 struct Head {
   const BsbrOptions& o;
   Rows q, k, v, r, h;
-  int64_t topk;
   Row gain;  // of the norm
   double gate;
   double scale() const { return 1 / std::sqrt(static_cast<double>(q[0].size())); }
@@ -65,43 +64,14 @@ struct Head {
     return i <= t && (i >= t / o.chunk * o.chunk - o.reach() || i < o.sink);
   }
 
-  Row mean(int64_t begin, int64_t end) const {
-    Row mean(h[0].size(), 0.0);
-    for (int64_t i = begin; i < end; ++i) add_scaled(mean, 1.0 / static_cast<double>(end - begin), h[i]);
-    return mean;
-  }
-
-  /// Blocks whose tokens token t reads, by falling score, and those scores.
-  std::vector<std::pair<double, int64_t>> picked(int64_t t) const {
-    std::vector<std::pair<double, int64_t>> all;
-    if (!o.reads_tokens()) return all;
-    const int64_t b = o.block_size();
-    for (int64_t j = 0; j < t / o.chunk * (o.chunk / b); ++j) {
-      bool local = true;
-      for (int64_t i = j * b; i < (j + 1) * b; ++i) local = local && visible(t, i);
-      if (!local) all.emplace_back(scale() * dot(r[t], mean(j * b, (j + 1) * b)), j);
-    }
-    const auto key = [](const auto& x) { return x.first + 1e-5 * static_cast<double>(x.second); };
-    std::sort(all.begin(), all.end(), [&](const auto& a, const auto& b) { return key(a) > key(b); });
-    if (static_cast<int64_t>(all.size()) > topk) all.resize(topk);
-    return all;
-  }
-
-  /// Softmax over the local tokens and those of the blocks that t picks.
+  /// Softmax over the local tokens.
   Row attend(int64_t t) const {
     std::vector<int64_t> keys;
     Row scores;
-    const auto take = [&](int64_t i, double bias) {
-      keys.push_back(i);
-      scores.push_back(scale() * dot(q[t], k[i]) + bias);
-    };
     for (int64_t i = 0; i <= t; ++i) {
-      if (visible(t, i)) take(i, 0);
-    }
-    for (const auto& [score, j] : picked(t)) {
-      for (int64_t i = j * o.block_size(); i < (j + 1) * o.block_size(); ++i) {
-        if (!visible(t, i)) take(i, o.score_bias == "off" ? 0 : score);
-      }
+      if (!visible(t, i)) continue;
+      keys.push_back(i);
+      scores.push_back(scale() * dot(q[t], k[i]));
     }
     const Row p = softmax(scores);
     Row y(v[t].size(), 0.0);
@@ -111,11 +81,7 @@ struct Head {
 
   Row chunk_weights(int64_t n) const {
     Row scores;
-    for (int64_t j = 0; j < n; ++j) {
-      const Row key = o.reads_tokens() ? mean(j * o.chunk, (j + 1) * o.chunk) : h[(j + 1) * o.chunk - 1];
-      scores.push_back(scale() * dot(r[n * o.chunk], key));
-    }
-    if (o.reads_tokens()) return softmax(scores);  // of all
+    for (int64_t j = 0; j < n; ++j) scores.push_back(scale() * dot(r[n * o.chunk], h[(j + 1) * o.chunk - 1]));
     std::vector<int64_t> order;
     for (int64_t j = n - 1; j >= 0; --j) order.push_back(j);
     std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return scores[a] > scores[b]; });
@@ -143,7 +109,7 @@ struct Head {
 
   Row operator()(int64_t t) const {
     Row y = attend(t);
-    if (o.retrieves()) add_scaled(y, gate, retrieved(t));
+    if (o.retrieved() > 0) add_scaled(y, gate, retrieved(t));
     return y;
   }
 };
@@ -164,15 +130,7 @@ std::vector<double> DenseBsbr::operator()(const std::vector<double>& x, int64_t 
         const auto weight = values.find(name + ".weight");
         return weight == values.end() ? Rows{} : project(rows, weight->second, n_head, head);
       };
-      const bool own = !options.shares_keys();
-      Head one{options,
-               projected("q"),
-               projected("k"),
-               projected("v"),
-               projected(own ? "r" : "q"),
-               projected(own ? "h" : "k"),
-               head < n_head - options.retrieving(n_head) ? 0 : options.retrieved(),
-               {},
+      Head one{options, projected("q"), projected("k"), projected("v"), projected("r"), projected("h"), {},
                1};
       if (values.contains("gate")) one.gate = values.at("gate")[head];
       if (values.contains("read_gain")) {

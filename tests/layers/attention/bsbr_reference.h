@@ -8,8 +8,8 @@
 
 namespace tapestry::test {
 
-/// BSBR with read = state or both token by token, without a state matrix: the dense form of ATTENTION section
-/// 7.1 with the options of 7.7, and of docs/bsbr-both.md. Compression is left out.
+/// BSBR with read = state token by token, without a state matrix: the dense form of ATTENTION section 7.1
+/// with the options of 7.7. Compression is left out.
 struct DenseBsbr {
   BsbrOptions options;
   int64_t n_head, width;                              // H, C

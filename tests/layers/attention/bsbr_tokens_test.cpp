@@ -4,7 +4,7 @@
 #include <set>
 
 #include "autograd/tape.h"
-#include "layers/attention/bsbr.h"
+#include "layers/attention/bsbr_tokens.h"
 #include "layers/attention/standard.h"
 #include "tests/support/op_case.h"
 
@@ -40,7 +40,7 @@ BsbrOptions tokens_options() {
 }
 
 Tensor input() { return random_tensor({2, kTokens, kWidth}, 5); }
-std::vector<double> with(const BsbrOptions& options) { return Alone<Bsbr>(options)(input()); }
+std::vector<double> with(const BsbrOptions& options) { return Alone<BsbrTokens>(options)(input()); }
 std::vector<double> standard() { return Alone<StandardAttention>(StandardOptions{})(input()); }
 
 TEST(BsbrTokens, ReadingAllChunksByTheKeysOfTokensIsSoftmaxAttention) {
@@ -81,7 +81,8 @@ TEST(BsbrTokens, TheChoiceOfTopkLeavesTheParametersAsTheyAre) {
   for (const char* topk : {"0", "2", "all"}) {
     options.topk = topk;
     std::vector<std::string> names;
-    for (const NamedParameter& named : Alone<Bsbr>(options).layer.parameters()) names.push_back(named.name);
+    for (const NamedParameter& named : Alone<BsbrTokens>(options).layer.parameters())
+      names.push_back(named.name);
     all.insert(names);
   }
   ASSERT_EQ(all.size(), 1u);
@@ -94,7 +95,7 @@ TEST(BsbrTokens, TheChoiceOfTopkLeavesTheParametersAsTheyAre) {
 
 TEST(BsbrTokens, SharedKeysAreTheDefaultAndHaveNoParametersOfTheirOwn) {
   BsbrOptions options = tokens_options();
-  EXPECT_EQ(Alone<Bsbr>(options).layer.parameter_count(), 4 * (kWidth + 1) * kWidth);
+  EXPECT_EQ(Alone<BsbrTokens>(options).layer.parameter_count(), 4 * (kWidth + 1) * kWidth);
   const std::vector<double> y = with(options);
   options.keys = "shared";
   EXPECT_EQ(with(options), y);
@@ -107,7 +108,7 @@ TEST(BsbrTokens, TheLearnedGainStartsAtOneAndMayReachZero) {
   const std::vector<double> off = with(options);
   EXPECT_GT(difference(on, off), 1e-3);
   options.score_bias = "head";
-  Alone<Bsbr> layer(options);
+  Alone<BsbrTokens> layer(options);
   EXPECT_EQ(layer(input()), on);
   layer.parameter("score_gain").mutable_value().fill(0);
   EXPECT_LE(difference(layer(input()), off), 1e-14);
@@ -134,7 +135,7 @@ TEST(BsbrTokens, TheScoreBiasTrainsRetrieval) {
   BsbrOptions options = tokens_options();
   options.keys = "own";
   options.score_bias = "head";
-  const Alone<Bsbr> layer(options);
+  const Alone<BsbrTokens> layer(options);
   Tape tape;
   const Tensor y = layer.layer(input());
   tape.backward(y, random_tensor(y.shape(), 8));

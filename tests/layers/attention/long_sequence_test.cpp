@@ -28,7 +28,6 @@ std::vector<Variant> linear_cost_variants() {
       {"sliding_window", "sink", {{"window", "64"}, {"sink", "3"}}, kRotary, 64},
       {"bsbr", "tokens", {{"block", "chunk"}}, kRotary, 128},
       {"bsbr", "state", {{"read", "state"}}, kRotary, 128},
-      {"bsbr", "both", {{"read", "both"}, {"block", "chunk"}}, kRotary, 128},
       {"bsbr", "local", {{"topk", "0"}}, kRotary, 128},
   };
 }

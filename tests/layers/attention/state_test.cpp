@@ -97,9 +97,6 @@ TEST(StateBytes, AreThoseOfTheFormulas) {
     EXPECT_EQ(
         bytes_of("bsbr", {{"read", "state"}, {"chunk", "16"}, {"overlap", "0"}, {"compression", "10"}}, T),
         4 * (chunks * (4 * 10 + C) + 2 * C * d + 2 * C * (T % c)));
-    // docs/bsbr-both.md
-    EXPECT_EQ(bytes_of("bsbr", {{"read", "both"}, {"chunk", "16"}, {"block", "chunk"}}, T),
-              4 * (2 * T * C + chunks * (C * d + 2 * C) + 2 * C * d + 2 * C));
   }
 }
 

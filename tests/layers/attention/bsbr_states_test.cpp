@@ -1,4 +1,4 @@
-#include "layers/attention/bsbr.h"
+#include "layers/attention/bsbr_states.h"
 
 #include <gtest/gtest.h>
 
@@ -47,7 +47,7 @@ struct Alone {
   void fill(const std::string& name, double value) { parameter(name).mutable_value().fill(value); }
   std::vector<double> operator()(const Tensor& x) const { return layer(x).template values<double>(); }
 };
-using Layer = Alone<Bsbr>;
+using Layer = Alone<BsbrStates>;
 
 Tensor input(int64_t tokens = 29, uint64_t key = 5) { return random_tensor({2, tokens, kWidth}, key); }
 
