@@ -12,6 +12,9 @@ namespace {
 
 /// Scores are taken for so many tokens at once, also at the end of the sequence, where rows of zeros fill up.
 constexpr int64_t kTokens = 128;
+/// Steps of the search for a bound on the keys that are chosen.
+constexpr int kHalvings = 10;
+
 /// Finds the `slots` best of a token's candidates.
 template <class T>
 class BestBlocks {
@@ -34,20 +37,33 @@ class BestBlocks {
 
  private:
   /// A key that at least `slots` of so many candidates reach, and not many more: every lane has its largest
-  /// key, and `slots` lanes reach this one.
+  /// key, and so many lanes reach this one.
   T lower_bound(int64_t count) {
     constexpr T kNone = -std::numeric_limits<T>::infinity();
     if (count <= lanes_) return kNone;
     largest_.assign(lanes_, kNone);
+    T* largest = largest_.data();
     for (int64_t begin = 0; begin < count; begin += lanes_) {
       const int64_t lanes = std::min(lanes_, count - begin);
       const T* keys = keys_.data() + begin;
-      T* largest = largest_.data();
 #pragma omp simd
       for (int64_t i = 0; i < lanes; ++i) largest[i] = keys[i] > largest[i] ? keys[i] : largest[i];
     }
-    std::nth_element(largest_.begin(), largest_.begin() + slots_ - 1, largest_.end(), std::greater<T>());
-    return largest_[slots_ - 1];
+    const auto [least, most] = std::minmax_element(largest, largest + lanes_);
+    T low = *least, high = *most;
+    for (int step = 0; step < kHalvings; ++step) {
+      const T middle = (low + high) / 2;
+      (lanes_that_reach(middle) >= slots_ ? low : high) = middle;
+    }
+    return low;
+  }
+
+  int32_t lanes_that_reach(T key) const {
+    const T* largest = largest_.data();
+    int32_t count = 0;
+#pragma omp simd reduction(+ : count)
+    for (int64_t i = 0; i < lanes_; ++i) count += largest[i] >= key;
+    return count;
   }
 
   /// Keeps the candidates whose keys reach `least`; returns their number.
@@ -65,16 +81,23 @@ class BestBlocks {
   /// Leaves the best of the `size` candidates kept; returns their number.
   int64_t cut(int64_t size) {
     if (size <= slots_) return size;
-    const auto better = [keys = keys_.data()](int32_t a, int32_t b) {
-      return keys[a] > keys[b] || (keys[a] == keys[b] && a > b);
-    };
-    std::nth_element(kept_.begin(), kept_.begin() + slots_, kept_.begin() + size, better);
-    std::sort(kept_.begin(), kept_.begin() + slots_);
-    return slots_;
+    ranked_.clear();
+    for (int64_t i = 0; i < size; ++i) ranked_.push_back(keys_[kept_[i]]);
+    std::nth_element(ranked_.begin(), ranked_.begin() + slots_ - 1, ranked_.end(), std::greater<T>());
+    const T last = ranked_[slots_ - 1];
+    int64_t surplus = -slots_;  // of those that reach it: the earlier ones of its equals
+    for (int64_t i = 0; i < size; ++i) surplus += keys_[kept_[i]] >= last;
+    int64_t left = 0;
+    for (int64_t i = 0; i < size; ++i) {
+      const T key = keys_[kept_[i]];
+      if (key < last || (key == last && surplus-- > 0)) continue;
+      kept_[left++] = kept_[i];
+    }
+    return left;
   }
 
   int64_t slots_, lanes_;
-  std::vector<T> keys_, largest_;
+  std::vector<T> keys_, largest_, ranked_;
   std::vector<int32_t> kept_;
 };
 
