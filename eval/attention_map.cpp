@@ -55,6 +55,11 @@ class LayerAtWork {
   Tensor positioned(const Tensor& x) const {
     return options_.positions == "rotary" ? rotary(x, options_.n_head) : x;
   }
+  /// Products of a head's queries and keys, [T, T]; they know positions if `turned`.
+  Matrix scores(int64_t head, bool turned) const {
+    const Tensor q = project("q"), k = project("k");
+    return turned ? products(positioned(q), positioned(k), head) : products(q, k, head);
+  }
   /// In float64; undefined if the layer has none of the name.
   Tensor parameter(const std::string& name) const {
     const auto found = parameters_.find(name);
@@ -91,9 +96,9 @@ void softmax_row(const Matrix& scores, int64_t t, const Read& read, Matrix& weig
   weights.row(t) /= sum;
 }
 
-Matrix softmax_map(const LayerAtWork& layer, int64_t head, double scale, const Visible& visible) {
-  const Tensor q = layer.positioned(layer.project("q")), k = layer.positioned(layer.project("k"));
-  const Matrix scores = scale * layer.products(q, k, head);
+Matrix softmax_map(const LayerAtWork& layer, int64_t head, double scale, const Visible& visible,
+                   bool turned = true) {
+  const Matrix scores = scale * layer.scores(head, turned);
   Matrix weights = Matrix::Zero(layer.tokens(), layer.tokens());
   for (int64_t t = 0; t < layer.tokens(); ++t)
     softmax_row(
@@ -156,12 +161,13 @@ Matrix token_map(const LayerAtWork& layer, int64_t head, const BsbrOptions& opti
   const Visible local = options.visible();
   const bool retrieves = head >= layer.n_head() - options.retrieving(layer.n_head());
   const int64_t topk = retrieves ? options.retrieved() : 0;
-  if (finished == 0 || topk == 0) return softmax_map(layer, head, layer.scale(0), local);
+  const bool turned = head < options.turned(layer.n_head());
+  if (finished == 0 || topk == 0) return softmax_map(layer, head, layer.scale(0), local, turned);
   const Tensor plain_q = layer.project("q"), plain_k = layer.project("k");
   const Tensor r = layer.has("r") ? layer.project("r") : plain_q;
   const Tensor h = layer.has("h") ? layer.project("h", chunk_mean(layer.input(), b)) : chunk_mean(plain_k, b);
   const Matrix block_scores = layer.scale(0) * layer.products(r, h, head);  // [T, N]
-  Matrix scores = layer.scale(0) * layer.products(layer.positioned(plain_q), layer.positioned(plain_k), head);
+  Matrix scores = layer.scale(0) * layer.scores(head, turned);
   const Tensor gain = layer.parameter("attention.score_gain");
   const double bias = options.score_bias == "off" ? 0 : (gain.defined() ? gain.data<double>()[head] : 1);
   Matrix weights = Matrix::Zero(tokens, tokens);

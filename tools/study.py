@@ -110,7 +110,8 @@ class Study:
     def evaluation(self, run):
         command = ["eval", "--checkpoint", run / "last.h5"]
         if task_of(run) == "passkey":
-            return [*command, "--sequences", 160, "--seq-len", 8192]
+            length = config_value(run, "data", "seq_len")
+            return [*command, "--sequences", 160, "--seq-len", 8192 if length == "2048" else length]
         if task_of(run):
             return [*command, "--sequences", 512]
         return [*command, "--tokens", self.args.tokens, "--by-position", 16, "--max-tokens", 262144]

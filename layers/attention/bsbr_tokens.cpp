@@ -10,6 +10,7 @@ namespace tapestry {
 
 BsbrTokens::BsbrTokens(Module& parent, const AttentionDims& dims, const BsbrOptions& options)
     : ProjectedAttention(parent, dims), options_(check_bsbr_options(options)) {
+  turned_heads_ = options_.turned(n_head());
   // Whatever topk is: a model may be trained with one and read with another.
   if (!options_.shares_keys()) {
     r_.emplace(*this, "r", dims.n_embd, dims.n_embd, LinearOptions{false, dims.init_std});

@@ -21,7 +21,7 @@ struct Alone {
   Module root{ModuleContext{.dtype = DType::float64, .seed = 3}};
   Layer layer;
   template <class Options>
-  explicit Alone(const Options& options) : layer(root, kDims, options) {}
+  explicit Alone(const Options& options, const AttentionDims& dims = kDims) : layer(root, dims, options) {}
 
   Parameter parameter(const std::string& name) const {
     for (const NamedParameter& named : layer.parameters()) {
@@ -129,6 +129,27 @@ TEST(BsbrTokens, ShareOfKeysRead) {
   EXPECT_NEAR(options.keys_read_share(7, 1), 26.0 / 28, 1e-12);
   options.topk = "all";
   EXPECT_EQ(options.keys_read_share(7, 1), 1);
+}
+
+/// How much tokens from the last chunk on see of it when chunks 0 and 3 change places.
+double change_of_places_seen(const BsbrOptions& options) {
+  AttentionDims dims = kDims;
+  dims.rotary = true;
+  const Alone<BsbrTokens> layer(options, dims);
+  const Tensor x = random_tensor({1, kTokens, kWidth}, 5);
+  std::vector<double> swapped = x.values<double>();
+  std::swap_ranges(swapped.begin(), swapped.begin() + kChunk * kWidth, swapped.begin() + 3 * kChunk * kWidth);
+  std::vector<double> a = layer(x), b = layer(Tensor::from(swapped, x.shape()));
+  const int64_t last = kTokens / kChunk * kChunk * kWidth;
+  return difference({a.begin() + last, a.end()}, {b.begin() + last, b.end()});
+}
+
+TEST(BsbrTokens, WhatHeadsThatAreNotTurnedRetrieveHasNoPosition) {
+  BsbrOptions options = tokens_options();
+  options.topk = "all";
+  EXPECT_GT(change_of_places_seen(options), 1e-3);
+  options.turned_heads = "local";
+  EXPECT_LE(change_of_places_seen(options), 1e-13);
 }
 
 TEST(BsbrTokens, TheScoreBiasTrainsRetrieval) {
