@@ -56,8 +56,7 @@ class LayerAtWork {
     return options_.positions == "rotary" ? rotary(x, options_.n_head) : x;
   }
   /// Products of a head's queries and keys, [T, T]; they know positions if `turned`.
-  Matrix scores(int64_t head, bool turned) const {
-    const Tensor q = project("q"), k = project("k");
+  Matrix scores(const Tensor& q, const Tensor& k, int64_t head, bool turned) const {
     return turned ? products(positioned(q), positioned(k), head) : products(q, k, head);
   }
   /// In float64; undefined if the layer has none of the name.
@@ -98,7 +97,7 @@ void softmax_row(const Matrix& scores, int64_t t, const Read& read, Matrix& weig
 
 Matrix softmax_map(const LayerAtWork& layer, int64_t head, double scale, const Visible& visible,
                    bool turned = true) {
-  const Matrix scores = scale * layer.scores(head, turned);
+  const Matrix scores = scale * layer.scores(layer.project("q"), layer.project("k"), head, turned);
   Matrix weights = Matrix::Zero(layer.tokens(), layer.tokens());
   for (int64_t t = 0; t < layer.tokens(); ++t)
     softmax_row(
@@ -167,7 +166,7 @@ Matrix token_map(const LayerAtWork& layer, int64_t head, const BsbrOptions& opti
   const Tensor r = layer.has("r") ? layer.project("r") : plain_q;
   const Tensor h = layer.has("h") ? layer.project("h", chunk_mean(layer.input(), b)) : chunk_mean(plain_k, b);
   const Matrix block_scores = layer.scale(0) * layer.products(r, h, head);  // [T, N]
-  Matrix scores = layer.scale(0) * layer.scores(head, turned);
+  Matrix scores = layer.scale(0) * layer.scores(plain_q, plain_k, head, turned);
   const Tensor gain = layer.parameter("attention.score_gain");
   const double bias = options.score_bias == "off" ? 0 : (gain.defined() ? gain.data<double>()[head] : 1);
   Matrix weights = Matrix::Zero(tokens, tokens);

@@ -247,7 +247,7 @@ OfReaders<T> score_gradient(const Tile<T>& tile, const BlockReadGradient<T>& gra
   return sums;
 }
 
-/// Gradients of the rows of a piece of queries, through those blocks that one job takes: [kQueries, d].
+/// Gradients of the rows of a piece of queries, through those blocks that one job takes: [queries, d].
 template <class T>
 struct QueryGradient {
   T *dq, *dr;

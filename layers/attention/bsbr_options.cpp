@@ -46,9 +46,8 @@ const OptionTable<BsbrOptions>& bsbr_options() {
                "read = tokens: heads that read retrieved tokens, the last ones, a number or all; the "
                "others read locally; auto: a quarter of them, rounded up")
           .add("turned_heads", &O::turned_heads,
-               "read = tokens: heads whose queries and keys rotary positions turn: all, or local, those that "
-               "do "
-               "not retrieve: the others find what is farther away than any text of training was long",
+               "read = tokens: heads that rotary positions turn: all, or local, those that do not "
+               "retrieve: the others find what is farther away than any text of training was long",
                one_of({"all", "local"}))
           .add("state_scale", &O::state_scale,
                "read = state: sum or mean over the chunk's tokens; auto: mean, none with preset = "

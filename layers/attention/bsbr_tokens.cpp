@@ -23,9 +23,8 @@ Tensor BsbrTokens::operator()(const Tensor& x) const {
   const Tensor q = q_(x), k = k_(x), v = v_(x);
   if (options_.retrieved() == 0 || x.dim(1) <= options_.chunk)
     return out_(softmax(q, k, v, 0, options_.visible()));
-  const Tensor r = r_ ? (*r_)(x) : q;
-  return out_(
-      block_retrieval(positioned(q), positioned(k), v, r, block_keys(x, k), score_gain_, retrieval()));
+  const Tensor r = r_ ? (*r_)(x) : q, h = block_keys(x, k);
+  return out_(block_retrieval(positioned(q), positioned(k), v, r, h, score_gain_, retrieval()));
 }
 
 // The mean of the projections is the projection of the mean.

@@ -40,7 +40,8 @@ Tensor ProjectedAttention::softmax(const Tensor& q, const Tensor& k, const Tenso
 }
 
 Tensor ProjectedAttention::softmax(const Tensor& x, double scale, Visible visible) const {
-  return out_(softmax(q_(x), k_(x), v_(x), scale, visible));
+  const Tensor q = q_(x), k = k_(x), v = v_(x);  // in this order, which that of their gradients follows
+  return out_(softmax(q, k, v, scale, visible));
 }
 
 AttentionState ProjectedAttention::key_value_state(Visible visible) const {
