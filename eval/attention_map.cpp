@@ -52,13 +52,8 @@ class LayerAtWork {
                   parameter("attention." + projection + ".bias"));
   }
   const Tensor& input() const { return x_; }
-  Tensor positioned(const Tensor& x) const {
-    return options_.positions == "rotary" ? rotary(x, options_.n_head) : x;
-  }
-  /// Products of a head's queries and keys, [T, T]; they know positions if `turned`.
-  Matrix scores(const Tensor& q, const Tensor& k, int64_t head, bool turned) const {
-    return turned ? products(positioned(q), positioned(k), head) : products(q, k, head);
-  }
+  bool rotary_positions() const { return options_.positions == "rotary"; }
+  Tensor positioned(const Tensor& x) const { return rotary_positions() ? rotary(x, options_.n_head) : x; }
   /// In float64; undefined if the layer has none of the name.
   Tensor parameter(const std::string& name) const {
     const auto found = parameters_.find(name);
@@ -95,9 +90,9 @@ void softmax_row(const Matrix& scores, int64_t t, const Read& read, Matrix& weig
   weights.row(t) /= sum;
 }
 
-Matrix softmax_map(const LayerAtWork& layer, int64_t head, double scale, const Visible& visible,
-                   bool turned = true) {
-  const Matrix scores = scale * layer.scores(layer.project("q"), layer.project("k"), head, turned);
+Matrix softmax_map(const LayerAtWork& layer, int64_t head, double scale, const Visible& visible) {
+  const Tensor q = layer.positioned(layer.project("q")), k = layer.positioned(layer.project("k"));
+  const Matrix scores = scale * layer.products(q, k, head);
   Matrix weights = Matrix::Zero(layer.tokens(), layer.tokens());
   for (int64_t t = 0; t < layer.tokens(); ++t)
     softmax_row(
@@ -153,20 +148,23 @@ void add_states(const LayerAtWork& layer, int64_t head, const BsbrOptions& optio
   }
 }
 
-/// ATTENTION section 7.6.
+/// ATTENTION section 7.6 and docs/bsbr-tokens.md.
 Matrix token_map(const LayerAtWork& layer, int64_t head, const BsbrOptions& options) {
   const int64_t tokens = layer.tokens(), c = options.chunk, b = options.block_size();
   const int64_t finished = finished_chunks(tokens, b);
   const Visible local = options.visible();
   const bool retrieves = head >= layer.n_head() - options.retrieving(layer.n_head());
   const int64_t topk = retrieves ? options.retrieved() : 0;
-  const bool turned = head < options.turned(layer.n_head());
-  if (finished == 0 || topk == 0) return softmax_map(layer, head, layer.scale(0), local, turned);
-  const Tensor plain_q = layer.project("q"), plain_k = layer.project("k");
-  const Tensor r = layer.has("r") ? layer.project("r") : plain_q;
-  const Tensor h = layer.has("h") ? layer.project("h", chunk_mean(layer.input(), b)) : chunk_mean(plain_k, b);
+  if (finished == 0 || topk == 0) return softmax_map(layer, head, layer.scale(0), local);
+  const Tensor q = layer.project("q"), k = layer.project("k");
+  const bool at_edge = layer.rotary_positions() && options.retrieved_positions == "edge";
+  const Tensor r = layer.has("r") ? layer.project("r") : q;
+  const Tensor h = layer.has("h") ? layer.project("h", chunk_mean(layer.input(), b)) : chunk_mean(k, b);
   const Matrix block_scores = layer.scale(0) * layer.products(r, h, head);  // [T, N]
-  Matrix scores = layer.scale(0) * layer.scores(plain_q, plain_k, head, turned);
+  Matrix scores = layer.scale(0) * layer.products(layer.positioned(q), layer.positioned(k), head);
+  Matrix remote = scores;
+  if (at_edge)
+    remote = layer.scale(0) * layer.products(rotary_at(q, layer.n_head(), c + options.reach()), k, head);
   const Tensor gain = layer.parameter("attention.score_gain");
   const double bias = options.score_bias == "off" ? 0 : (gain.defined() ? gain.data<double>()[head] : 1);
   Matrix weights = Matrix::Zero(tokens, tokens);
@@ -184,7 +182,7 @@ Matrix token_map(const LayerAtWork& layer, int64_t head, const BsbrOptions& opti
     for (const int64_t j : best(row, begin, end, topk)) {
       retrieved[static_cast<size_t>(j)] = 1;
       for (int64_t i = j * b; i < (j + 1) * b; ++i)
-        if (!sees(local, t, i)) scores(t, i) += bias * row[j];
+        if (!sees(local, t, i)) scores(t, i) = remote(t, i) + bias * row[j];
     }
     const auto read = [&](int64_t i) {
       return sees(local, t, i) || (i / b < finished && retrieved[static_cast<size_t>(i / b)]);

@@ -2,7 +2,7 @@
 
 #include <limits>
 
-#include "autograd/tensor.h"
+#include "autograd/ops/softmax_attention.h"
 
 namespace tapestry {
 
@@ -19,21 +19,27 @@ struct BlockRetrieval {
   int64_t heads = std::numeric_limits<int64_t>::max();  // the last ones retrieve, at most all of them
 };
 
+/// Queries and keys, [B, T, C] each, whose products score the tokens that are read.
+struct TokenScores {
+  Tensor q, k;
+};
+
 /// Token-level block retrieval (ATTENTION section 7.6): by head, each token reads its local keys and, in
 /// heads that retrieve, those of the `topk` blocks j of finished chunks with the largest s_tj = scale
-/// r_t.h_j, in one softmax. q, k, v, r [B, T, C], h [B, N, C] the summaries of the N = floor((T - 1) / block)
-/// first blocks -> [B, T, C]. With score_bias, s_tj, times the head's gain [H] where it is defined, is added
-/// to the scores of the block's keys: through it alone r, h and gain get gradients. The choice of blocks is a
-/// constant for the gradient. Saves its inputs, the output, and by head one number for each token and two for
-/// each retrieved block.
-Tensor block_retrieval(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& r, const Tensor& h,
-                       const Tensor& gain, const BlockRetrieval& options);
+/// r_t.h_j, in one softmax. `local` scores the local tokens, `remote` the retrieved ones; undefined, it is
+/// `local`. v, r [B, T, C], h [B, N, C] the summaries of the N = floor((T - 1) / block) first blocks ->
+/// [B, T, C]. With score_bias, s_tj, times the head's gain [H] where it is defined, is added to the scores of
+/// the block's keys: through it alone r, h and gain get gradients. The choice of blocks is a constant for the
+/// gradient. Saves its inputs, the output, and by head one number for each token and two for each retrieved
+/// block.
+Tensor block_retrieval(const TokenScores& local, const TokenScores& remote, const Tensor& v, const Tensor& r,
+                       const Tensor& h, const Tensor& gain, const BlockRetrieval& options);
 
-/// The same for tokens that follow `past` others: q and r [1, T, C] -> [1, T, C]. k, v [rows, C] hold all
-/// tokens, the new ones included, and h [rows, C] the summaries of all blocks finished before the last token.
-/// Not recorded.
-Tensor continue_block_retrieval(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& r,
-                                const Tensor& h, const Tensor& gain, const BlockRetrieval& options,
-                                int64_t past);
+/// The same for tokens that follow others: q and remote.q, r [1, T, C] -> [1, T, C]. `local` holds what they
+/// read locally, as continue_softmax_attention takes it; remote.k and v [rows, C] hold all tokens, the new
+/// ones included, and h [rows, C] the summaries of all blocks finished before the last token. Not recorded.
+Tensor continue_block_retrieval(const Tensor& q, const KeptKeys& local, const TokenScores& remote,
+                                const Tensor& v, const Tensor& r, const Tensor& h, const Tensor& gain,
+                                const BlockRetrieval& options);
 
 }  // namespace tapestry

@@ -8,13 +8,12 @@
 
 namespace tapestry {
 
-Tensor rotary(const Tensor& x, int64_t n_head, double theta, int64_t first_position,
-              std::optional<int64_t> turned) {
+namespace {
+
+Tensor turned(const Tensor& x, int64_t n_head, double theta, int64_t first_position, int64_t stride) {
   require(x.rank() == 3 && n_head > 0 && x.dim(2) % (2 * n_head) == 0, "rotary: x ", x.shape(),
           " does not have ", n_head, " heads of even width");
-  const RotarySize size{x.dim(0),          x.dim(1),       n_head,
-                        x.dim(2) / n_head, first_position, turned.value_or(n_head)};
-  require(size.turned >= 0 && size.turned <= n_head, "rotary: ", size.turned, " of ", n_head, " heads");
+  const RotarySize size{x.dim(0), x.dim(1), n_head, x.dim(2) / n_head, first_position, stride};
   Tensor y = Tensor::empty_like(x);
   for_float(x.dtype(), [&]<class T>(T) {
     LAUNCH(x.device(), rotary<T>(x.data<T>(), y.mutable_data<T>(), size, theta, 1, false));
@@ -27,6 +26,16 @@ Tensor rotary(const Tensor& x, int64_t n_head, double theta, int64_t first_posit
     });
   });
   return y;
+}
+
+}  // namespace
+
+Tensor rotary(const Tensor& x, int64_t n_head, double theta, int64_t first_position) {
+  return turned(x, n_head, theta, first_position, 1);
+}
+
+Tensor rotary_at(const Tensor& x, int64_t n_head, int64_t position, double theta) {
+  return turned(x, n_head, theta, position, 0);
 }
 
 namespace cpu {
@@ -87,20 +96,17 @@ void rotary(const T* x, T* y, RotarySize size, double theta, double sign, bool a
     std::vector<T> cos(pairs), sin(pairs);
     for (int64_t t = begin * run; t < std::min(size.tokens, end * run); ++t) {
       if (t % run == 0) {
-        angles.move_to(size.first_position + t);
-      } else {
+        angles.move_to(size.first_position + size.stride * t);
+      } else if (size.stride != 0) {
         angles.advance();
       }
       std::copy_n(angles.cos(), pairs, cos.data());
       std::copy_n(angles.sin(), pairs, sin.data());
       for (int64_t b = 0; b < size.batch; ++b) {
-        const int64_t row = (b * size.tokens + t) * width;
-        for (int64_t h = 0; h < size.turned; ++h) {
-          const int64_t at = row + h * size.d;
+        for (int64_t h = 0; h < size.n_head; ++h) {
+          const int64_t at = (b * size.tokens + t) * width + h * size.d;
           rotate(x + at, y + at, cos.data(), sin.data(), pairs, accumulate);
         }
-        write(y + row, size.turned * size.d, width, accumulate,
-              [from = x + row](int64_t i) { return from[i]; });
       }
     }
   });

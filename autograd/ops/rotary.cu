@@ -10,14 +10,13 @@ void rotary(const T* x, T* y, RotarySize size, double theta, double sign, bool a
   for_each_index("rotary", size.tokens * pairs, [=] __device__(int64_t i) {
     const int64_t t = i / pairs, j = i % pairs;
     const double angle = sign * std::pow(theta, -static_cast<double>(j) / pairs) *
-                         static_cast<double>(size.first_position + t);
+                         static_cast<double>(size.first_position + size.stride * t);
     const T c = static_cast<T>(std::cos(angle)), s = static_cast<T>(std::sin(angle));
     for (int64_t head = 0; head < size.batch * size.n_head; ++head) {
       const int64_t low = (head / size.n_head * size.tokens + t) * width + head % size.n_head * size.d + j;
-      const bool turned = head % size.n_head < size.turned;
       const T a = x[low], b = x[low + pairs];
-      put(y[low], turned ? a * c - b * s : a, accumulate);
-      put(y[low + pairs], turned ? b * c + a * s : b, accumulate);
+      put(y[low], a * c - b * s, accumulate);
+      put(y[low + pairs], b * c + a * s, accumulate);
     }
   });
 }

@@ -1,20 +1,21 @@
 #pragma once
 
-#include <optional>
-
 #include "autograd/tensor.h"
 
 namespace tapestry {
 
 /// Rotary positions (Su et al. 2021) by head, x [B, T, C] -> [B, T, C]: channels j and j + d/2 of a head are
-/// turned by (first_position + t) theta^(-2j/d), the pairing of GPT-NeoX and Llama. d must be even. Of the
-/// n_head heads the first `turned` are, all where it is left out; the others stay as they are. Saves nothing.
+/// turned by (first_position + t) theta^(-2j/d), the pairing of GPT-NeoX and Llama. d must be even. Saves
+/// nothing.
 constexpr double kRotaryBase = 10000;
-Tensor rotary(const Tensor& x, int64_t n_head, double theta = kRotaryBase, int64_t first_position = 0,
-              std::optional<int64_t> turned = std::nullopt);
+Tensor rotary(const Tensor& x, int64_t n_head, double theta = kRotaryBase, int64_t first_position = 0);
+
+/// The same with every token turned by one position.
+Tensor rotary_at(const Tensor& x, int64_t n_head, int64_t position, double theta = kRotaryBase);
 
 struct RotarySize {
-  int64_t batch, tokens, n_head, d, first_position, turned;
+  int64_t batch, tokens, n_head, d, first_position;
+  int64_t stride;  // positions from one token to the next
 };
 
 namespace cpu {

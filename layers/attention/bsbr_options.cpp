@@ -45,10 +45,10 @@ const OptionTable<BsbrOptions>& bsbr_options() {
           .add("retrieval_heads", &O::retrieval_heads,
                "read = tokens: heads that read retrieved tokens, the last ones, a number or all; the "
                "others read locally; auto: a quarter of them, rounded up")
-          .add("turned_heads", &O::turned_heads,
-               "read = tokens: heads that rotary positions turn: all, or local, those that do not "
-               "retrieve: the others find what is farther away than any text of training was long",
-               one_of({"all", "local"}))
+          .add("retrieved_positions", &O::retrieved_positions,
+               "read = tokens: how rotary positions turn what is retrieved: edge, every token as if it were "
+               "just out of local reach; own, each by its own position",
+               one_of({"edge", "own"}))
           .add("state_scale", &O::state_scale,
                "read = state: sum or mean over the chunk's tokens; auto: mean, none with preset = "
                "literal",
@@ -92,10 +92,6 @@ int64_t BsbrOptions::reach() const {
 int64_t BsbrOptions::retrieving(int64_t n_head) const {
   if (retrieval_heads == "auto") return (n_head + 3) / 4;
   return retrieval_heads == "all" ? n_head : std::min(count_in(retrieval_heads, 1), n_head);
-}
-
-int64_t BsbrOptions::turned(int64_t n_head) const {
-  return turned_heads == "all" ? n_head : n_head - retrieving(n_head);
 }
 
 double BsbrOptions::keys_read_share(int64_t tokens, int64_t n_head) const {
@@ -145,7 +141,6 @@ const BsbrOptions& check_bsbr_options(const BsbrOptions& o) {
   reject(o.reads_tokens() && o.normalise, "bsbr.normalise needs bsbr.read = state");
   reject(o.reads_tokens() && o.read_norm != "none", "bsbr.read_norm needs bsbr.read = state");
   reject(o.reads_tokens() && o.compression != 0, "bsbr.compression needs bsbr.read = state");
-  reject(!o.reads_tokens() && o.turned_heads != "all", "bsbr.turned_heads needs bsbr.read = tokens");
   reject(!o.reads_tokens() && o.block != "auto", "bsbr.block needs bsbr.read = tokens");
   reject(!o.reads_tokens() && o.keys == "shared", "bsbr.keys = shared needs bsbr.read = tokens");
   reject(o.normalise && o.feature_map == "identity",

@@ -18,7 +18,7 @@ struct BsbrOptions {
   std::string keys = "auto";
   std::string score_bias = "on";
   std::string retrieval_heads = "auto";
-  std::string turned_heads = "all";
+  std::string retrieved_positions = "edge";
 
   // How states are read (7.1, 7.7).
   std::string state_scale = "auto";
@@ -41,8 +41,6 @@ struct BsbrOptions {
   Visible visible() const { return {.chunk = chunk, .reach = reach(), .sink = sink}; }
   /// Heads that read tokens of retrieved blocks, of so many.
   int64_t retrieving(int64_t n_head) const;
-  /// Heads that rotary positions turn, the first so many of them.
-  int64_t turned(int64_t n_head) const;
   /// Share of the causal pairs of query and key that read = tokens scores in a sequence of `tokens`, the mean
   /// of the heads; a retrieved block that is partly local counts as whole, where there are as many keys to
   /// retrieve.

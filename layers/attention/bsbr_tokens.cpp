@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "autograd/ops/chunk_mean.h"
+#include "autograd/ops/rotary.h"
 #include "autograd/ops/running_state.h"
 #include "autograd/ops/take_rows.h"
 
@@ -10,7 +11,6 @@ namespace tapestry {
 
 BsbrTokens::BsbrTokens(Module& parent, const AttentionDims& dims, const BsbrOptions& options)
     : ProjectedAttention(parent, dims), options_(check_bsbr_options(options)) {
-  turned_heads_ = options_.turned(n_head());
   // Whatever topk is: a model may be trained with one and read with another.
   if (!options_.shares_keys()) {
     r_.emplace(*this, "r", dims.n_embd, dims.n_embd, LinearOptions{false, dims.init_std});
@@ -24,7 +24,13 @@ Tensor BsbrTokens::operator()(const Tensor& x) const {
   if (options_.retrieved() == 0 || x.dim(1) <= options_.chunk)
     return out_(softmax(q, k, v, 0, options_.visible()));
   const Tensor r = r_ ? (*r_)(x) : q, h = block_keys(x, k);
-  return out_(block_retrieval(positioned(q), positioned(k), v, r, h, score_gain_, retrieval()));
+  const TokenScores local{positioned(q), positioned(k)},
+      remote = retrieves_at_edge() ? TokenScores{at_edge(q), k} : TokenScores{};
+  return out_(block_retrieval(local, remote, v, r, h, score_gain_, retrieval()));
+}
+
+Tensor BsbrTokens::at_edge(const Tensor& q) const {
+  return rotary_at(q, n_head(), options_.chunk + options_.reach());
 }
 
 // The mean of the projections is the projection of the mean.
@@ -45,8 +51,10 @@ BlockRetrieval BsbrTokens::retrieval() const {
 }
 
 AttentionState BsbrTokens::begin_state() const {
-  if (options_.retrieved() == 0) return key_value_state(options_.visible());
-  AttentionState state = key_value_state({});  // any token may be retrieved
+  AttentionState state = key_value_state(options_.visible());
+  if (options_.retrieved() == 0) return state;
+  state.add("remote_k", dims_.n_embd, keep_all);  // any token may be retrieved
+  state.add("remote_v", dims_.n_embd, keep_all);
   state.add("block_keys", dims_.n_embd, keep_chunks(options_.block_size()));
   state.add("running_block_key", dims_.n_embd, keep_one);
   return state;
@@ -56,13 +64,20 @@ Tensor BsbrTokens::extend(const Tensor& x, States states) const {
   if (options_.retrieved() == 0) return extend_softmax(x, 0, options_.visible(), states);
   const Tensor q = q_(x), r = r_ ? (*r_)(x) : q;
   const auto core = [&](const std::vector<Tensor>& rows, AttentionState& state) {
+    const Tensor &x = rows[0], &q = rows[1], &k = rows[2], &v = rows[3], &r = rows[4];
     const int64_t past = state.position();
-    add_block_keys(rows[0], rows[2], state);
-    StateRows &k = state["k"], &v = state["v"];
-    k.append(positioned(rows[2], past));
-    v.append(rows[3]);
-    return continue_block_retrieval(positioned(rows[1], past), k.data(), v.data(), rows[4],
-                                    state["block_keys"].data(), score_gain_, retrieval(), past);
+    const TokenScores local{positioned(q, past), positioned(k, past)};
+    const TokenScores remote = retrieves_at_edge() ? TokenScores{at_edge(q), k} : local;
+    add_block_keys(x, k, state);
+    StateRows &near_k = state["k"], &near_v = state["v"], &all_k = state["remote_k"],
+              &all_v = state["remote_v"];
+    near_k.append(local.k);
+    near_v.append(v);
+    all_k.append(remote.k);
+    all_v.append(v);
+    return continue_block_retrieval(local.q, {near_k.data(), near_v.data(), past, near_k.gap()},
+                                    {remote.q, all_k.data()}, all_v.data(), r, state["block_keys"].data(),
+                                    score_gain_, retrieval());
   };
   return out_(extend_sequences({x, q, k_(x), v_(x), r}, states, all_at_once, core));
 }

@@ -19,6 +19,11 @@ class BsbrTokens : public ProjectedAttention {
 
  private:
   BlockRetrieval retrieval() const;
+  /// Whether what is retrieved is scored as if it were just out of local reach, wherever it is.
+  bool retrieves_at_edge() const { return dims_.rotary && options_.retrieved_positions == "edge"; }
+  /// Projected queries [B, T, C], turned against keys that are not: by the first distance that no local key
+  /// has.
+  Tensor at_edge(const Tensor& q) const;
   /// What blocks are found by, means of k or of x through h: [B, floor((T - 1) / block), C].
   Tensor block_keys(const Tensor& x, const Tensor& k) const;
   /// For the next tokens of one sequence, x and its projections [1, T, C]: adds those of blocks that end.

@@ -20,7 +20,6 @@ const AttentionDims& checked(const AttentionDims& dims) {
 ProjectedAttention::ProjectedAttention(Module& parent, const AttentionDims& dims)
     : Attention(parent, "attention"),
       dims_(checked(dims)),
-      turned_heads_(dims.n_head),
       q_(*this, "q", dims.n_embd, dims.n_embd, {dims.bias, dims.init_std}),
       k_(*this, "k", dims.n_embd, dims.n_embd, {dims.bias, dims.init_std}),
       v_(*this, "v", dims.n_embd, dims.n_embd, {dims.bias, dims.init_std}),
@@ -31,7 +30,7 @@ double ProjectedAttention::scale_or_default(double scale) const {
 }
 
 Tensor ProjectedAttention::positioned(const Tensor& x, int64_t first_position) const {
-  return dims_.rotary ? rotary(x, dims_.n_head, kRotaryBase, first_position, turned_heads_) : x;
+  return dims_.rotary ? rotary(x, dims_.n_head, kRotaryBase, first_position) : x;
 }
 
 Tensor ProjectedAttention::softmax(const Tensor& q, const Tensor& k, const Tensor& v, double scale,

@@ -35,7 +35,6 @@ class ProjectedAttention : public Attention {
                 AttentionState& state) const;
 
   AttentionDims dims_;
-  int64_t turned_heads_;  // the first so many, by rotary positions: all, unless a layer changes it
   Linear q_, k_, v_, out_;
 };
 

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "autograd/random.h"
 #include "data/tokenizer.h"
 #include "tests/support/error_text.h"
 #include "tests/support/gpt2_folder.h"
@@ -84,6 +85,29 @@ TEST_F(ConvertCommand, ACheckpointConvertsFurther) {
   }
   EXPECT_EQ(found.at("transformer.wpe.weight").size(), 2 * expected["wpe.weight"].size());
   EXPECT_EQ(Json::parse(read_text(folder_ / "exported/config.json"))["n_positions"], 48);
+}
+
+TEST_F(ConvertCommand, BsbrThatReadsAllTokensIsTheRotaryModelItCameFrom) {
+  std::string text;
+  for (int i = 0; i < 2000; ++i) text += "abcdefgh"[random_bits(1, i) % 8];
+  write_text(folder_ / "text.txt", text);
+  expect_done(
+      shell("cd " + folder_.path() +
+            " && tapestry prepare --input text.txt --tokenizer bytes --output tokens.h5 && tapestry train "
+            "--data.tokens tokens.h5 --data.seq_len 24 --model.attention standard --model.positions rotary "
+            "--model.n_layer 2 --model.n_head 2 --model.n_embd 16 --train.max_steps 20 "
+            "--optim.learning_rate 1e-2 --train.out run"));
+  const auto kl = [&](const std::string& options) {
+    const std::string bsbr = " --attention bsbr --bsbr.chunk 4 --bsbr.overlap 3 ";
+    EXPECT_EQ(convert("run/last.h5", "bsbr.h5", bsbr + options).status, 0);
+    const ShellResult result = shell(
+        "cd " + folder_.path() +
+        " && tapestry compare --a run/last.h5 --b bsbr.h5 --tokens random --windows 5 --seq-len 24 --json -");
+    EXPECT_EQ(result.status, 0) << result.errors;
+    return Json::parse(result.output)["logits"]["kl"].get<double>();
+  };
+  EXPECT_LT(kl("--bsbr.topk all"), 1e-11);
+  EXPECT_GT(kl("--bsbr.topk all --bsbr.retrieved_positions edge"), 1e-9);
 }
 
 TEST_F(ConvertCommand, ConvertedModelsTrain) {

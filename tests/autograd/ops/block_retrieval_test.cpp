@@ -44,9 +44,12 @@ std::vector<std::pair<int64_t, double>> retrieved(const Values& r, const Values&
   return blocks;
 }
 
-/// Dense: every score of every pair of tokens.
-std::vector<double> dense_formula(const std::vector<Values>& in, const BlockRetrieval& x) {
-  const Values &q = in[0], &k = in[1], &v = in[2];
+/// Dense: every score of every pair of tokens. in: q, k, v, r, h, the queries and keys of retrieved tokens if
+/// `apart`, and the gain if there is one.
+std::vector<double> dense_formula(const std::vector<Values>& in, const BlockRetrieval& x, bool apart) {
+  const Values &q = in[0], &k = in[1], &v = in[2], &remote_q = in[apart ? 5 : 0],
+               &remote_k = in[apart ? 6 : 1];
+  const bool has_gain = in.size() % 2 == 0;
   const int64_t B = q.shape[0], T = q.shape[1], C = q.shape[2], d = C / x.n_head;
   std::vector<double> o(B * T * C, 0.0);
   for (int64_t b = 0; b < B; ++b) {
@@ -54,14 +57,17 @@ std::vector<double> dense_formula(const std::vector<Values>& in, const BlockRetr
       for (int64_t t = 0; t < T; ++t) {
         std::vector<double> bias(T, -INFINITY);
         for (const auto& [j, score] : retrieved(in[3], in[4], b, t, head, x)) {
-          const double gain = in.size() > 5 ? in[5][head] : 1;
+          const double gain = has_gain ? in.back()[head] : 1;
           std::fill_n(bias.begin() + j * x.block, x.block, x.score_bias ? gain * score : 0);
         }
         double sum = 0;
         std::vector<double> p(T);
         for (int64_t i = 0; i <= t; ++i) {
-          p[i] = std::exp(x.scale * head_dot(q, b * T + t, k, b * T + i, head, d) +
-                          (is_local(t, i, x) ? 0 : bias[i]));
+          const double score =
+              is_local(t, i, x)
+                  ? x.scale * head_dot(q, b * T + t, k, b * T + i, head, d)
+                  : x.scale * head_dot(remote_q, b * T + t, remote_k, b * T + i, head, d) + bias[i];
+          p[i] = std::exp(score);
           sum += p[i];
         }
         for (int64_t i = 0; i <= t; ++i) {
@@ -75,7 +81,7 @@ std::vector<double> dense_formula(const std::vector<Values>& in, const BlockRetr
 }
 
 OpCase retrieval_case(std::string name, int64_t B, int64_t T, int64_t C, BlockRetrieval x,
-                      bool learned_gain = false) {
+                      bool learned_gain = false, bool apart = false) {
   OpCase result;
   result.name = std::move(name);
   x.scale = 0.8;
@@ -83,11 +89,14 @@ OpCase retrieval_case(std::string name, int64_t B, int64_t T, int64_t C, BlockRe
   const bool bias = x.score_bias;
   result.inputs = {{shape}, {shape}, {shape}, {shape}, {{B, (T - 1) / x.block, C}}};
   result.inputs[3].differentiate = result.inputs[4].differentiate = bias;
+  if (apart) result.inputs.insert(result.inputs.end(), 2, {shape});
   if (learned_gain) result.inputs.push_back({{x.n_head}});
-  result.op = [x](const std::vector<Tensor>& in) {
-    return block_retrieval(in[0], in[1], in[2], in[3], in[4], in.size() > 5 ? in[5] : Tensor(), x);
+  result.op = [=](const std::vector<Tensor>& in) {
+    const TokenScores remote = apart ? TokenScores{in[5], in[6]} : TokenScores{};
+    return block_retrieval({in[0], in[1]}, remote, in[2], in[3], in[4], learned_gain ? in.back() : Tensor(),
+                           x);
   };
-  result.reference = [x](const std::vector<Values>& in) { return dense_formula(in, x); };
+  result.reference = [=](const std::vector<Values>& in) { return dense_formula(in, x, apart); };
   return result;
 }
 
@@ -121,6 +130,11 @@ std::vector<OpCase> cases() {
       retrieval_case("retrieval_all", 1, 70, 4, {.n_head = 1, .chunk = 4, .block = 4, .topk = 1000}),
       retrieval_case("retrieval_full_tiles", 1, 140, 6,
                      {.n_head = 2, .chunk = 16, .block = 16, .topk = 2, .overlap = 2}, true),
+      retrieval_case("retrieval_scored_apart", 2, 61, 12,
+                     {.n_head = 3, .chunk = 8, .block = 4, .topk = 3, .overlap = 5, .sink = 3, .heads = 2},
+                     true, true),
+      retrieval_case("retrieval_scored_apart_no_bias", 1, 46, 6,
+                     {.n_head = 1, .chunk = 4, .block = 4, .topk = 3, .score_bias = false}, false, true),
   };
 }
 
@@ -128,7 +142,7 @@ OP_TEST(BlockRetrievalOp, cases());
 
 struct Problem {
   Tensor q, k, v, r, h;
-  Tensor operator()(const BlockRetrieval& x) const { return block_retrieval(q, k, v, r, h, {}, x); }
+  Tensor operator()(const BlockRetrieval& x) const { return block_retrieval({q, k}, {}, v, r, h, {}, x); }
 };
 
 /// Tokens from a vocabulary of `words` random rows, so that blocks, summaries and scores repeat.
@@ -187,7 +201,7 @@ TEST(BlockRetrieval, TiesGoToTheLaterChunk) {
   const BlockRetrieval x{.n_head = 1, .chunk = 2, .block = 2, .topk = 1};
   const Tensor zeros = Tensor::zeros({1, 9, 1});
   const Tensor v = Tensor::from<float>({0, 0, 1, 1, 2, 2, 3, 3, 4}, {1, 9, 1});
-  const Tensor o = block_retrieval(zeros, zeros, v, zeros, Tensor::zeros({1, 4, 1}), {}, x);
+  const Tensor o = block_retrieval({zeros, zeros}, {}, v, zeros, Tensor::zeros({1, 4, 1}), {}, x);
   const std::vector<float> expected{0, 0, 1 / 3.f, 2 / 4.f, 4 / 3.f, 6 / 4.f, 7 / 3.f, 10 / 4.f, 10 / 3.f};
   for (int64_t t = 0; t < 9; ++t) EXPECT_NEAR(o.values<float>()[t], expected[t], 1e-6) << t;
 }
@@ -223,7 +237,7 @@ TEST(BlockRetrieval, ReadingAllChunksIsSoftmaxAttention) {
     const BlockRetrieval x{2, 0.5, 8, 8, 6, overlap, overlap / 2, false};
     expect_equal(run(q, k, v,
                      [&](const Tensor& q, const Tensor& k, const Tensor& v) {
-                       return block_retrieval(q, k, v, q, chunk_mean(k, 8), {}, x);
+                       return block_retrieval({q, k}, {}, v, q, chunk_mean(k, 8), {}, x);
                      }),
                  softmax, 1e-12);
   }
@@ -235,7 +249,7 @@ TEST(BlockRetrieval, ReadingNoChunkIsLocalAttention) {
   const BlockRetrieval x{2, 0.5, 8, 8, 0, 3, 2, true};
   expect_equal(run(q, k, v,
                    [&](const Tensor& q, const Tensor& k, const Tensor& v) {
-                     return block_retrieval(q, k, v, q, chunk_mean(k, 8), {}, x);
+                     return block_retrieval({q, k}, {}, v, q, chunk_mean(k, 8), {}, x);
                    }),
                run(q, k, v,
                    [](auto&... x) {
@@ -248,7 +262,7 @@ TEST(BlockRetrieval, BitsDoNotDependOnTheNumberOfThreads) {
   const Problem p = repeated_tokens(300, 16, 16, 50, 5, DType::float32);
   expect_same_for_any_threads([&] {
     const Result result = run(p.q, p.k, p.v, [&](const Tensor& q, const Tensor& k, const Tensor& v) {
-      return block_retrieval(q, k, v, q, chunk_mean(k, 16), {},
+      return block_retrieval({q, k}, {}, v, q, chunk_mean(k, 16), {},
                              {.n_head = 2, .scale = 0.3, .chunk = 16, .block = 16, .topk = 3});
     });
     return std::pair(result.output, result.gradients);
@@ -259,7 +273,7 @@ TEST(BlockRetrieval, LargeScoresStayFinite) {
   const Problem p = repeated_tokens(70, 4, 8, 9, 3, DType::float32);
   const Tensor r = random_tensor({1, 70, 4}, 8, DType::float32, 3000);
   const Result result = run(p.q, p.k, p.v, [&](const Tensor& q, const Tensor& k, const Tensor& v) {
-    return block_retrieval(q, k, v, r, chunk_mean(k, 8), {},
+    return block_retrieval({q, k}, {}, v, r, chunk_mean(k, 8), {},
                            {.n_head = 1, .scale = 1, .chunk = 8, .block = 8, .topk = 3});
   });
   for (double x : result.output) EXPECT_TRUE(std::isfinite(x));
@@ -273,8 +287,8 @@ TEST(BlockRetrieval, SavesMemoryLinearInTheSequence) {
     const Tensor x = random_tensor({1, tokens, 8}, 1, DType::float32);
     Tape tape;
     const Tensor k = tape.watch(x);
-    const Tensor o =
-        block_retrieval(k, k, k, k, chunk_mean(k, 8), {}, {.n_head = 2, .chunk = 8, .block = 8, .topk = 2});
+    const Tensor o = block_retrieval({k, k}, {}, k, k, chunk_mean(k, 8), {},
+                                     {.n_head = 2, .chunk = 8, .block = 8, .topk = 2});
     return tape.saved_bytes();
   };
   EXPECT_LE(saved(801), 2.01 * saved(401));

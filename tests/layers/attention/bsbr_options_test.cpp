@@ -74,8 +74,6 @@ TEST(BsbrOptions, AQuarterOfTheHeadsRetrieves) {
   EXPECT_EQ(read("retrieval_heads = all").retrieving(12), 12);
   EXPECT_EQ(read("retrieval_heads = 5").retrieving(12), 5);
   EXPECT_EQ(read("retrieval_heads = 5").retrieving(4), 4);
-  EXPECT_EQ(automatic.turned(12), 12);
-  EXPECT_EQ(read("turned_heads = local").turned(12), 9);
 }
 
 TEST(BsbrOptions, WhatDoesNotGoTogetherIsNamed) {
@@ -94,7 +92,6 @@ TEST(BsbrOptions, WhatDoesNotGoTogetherIsNamed) {
       {"read = tokens\nfeature_map = elu1", "bsbr.feature_map"},
       {"read = tokens\nread_norm = rms", "bsbr.read_norm"},
       {"read = tokens\ncompression = 4", "bsbr.compression"},
-      {"read = state\nturned_heads = local", "bsbr.turned_heads needs"},
       {"read = state\nkeys = shared", "bsbr.keys"},
       {"read = state\nnormalise = true", "bsbr.feature_map = elu1"},
       {"read = state\nfeature_map = elu1\nnormalise = true\nread_norm = rms", "exclude"},

@@ -144,12 +144,12 @@ double change_of_places_seen(const BsbrOptions& options) {
   return difference({a.begin() + last, a.end()}, {b.begin() + last, b.end()});
 }
 
-TEST(BsbrTokens, WhatHeadsThatAreNotTurnedRetrieveHasNoPosition) {
+TEST(BsbrTokens, WhatIsRetrievedIsAtTheEdgeWhereverItIs) {
   BsbrOptions options = tokens_options();
   options.topk = "all";
-  EXPECT_GT(change_of_places_seen(options), 1e-3);
-  options.turned_heads = "local";
   EXPECT_LE(change_of_places_seen(options), 1e-13);
+  options.retrieved_positions = "own";
+  EXPECT_GT(change_of_places_seen(options), 1e-3);
 }
 
 TEST(BsbrTokens, TheScoreBiasTrainsRetrieval) {
