@@ -148,6 +148,11 @@ void add_states(const LayerAtWork& layer, int64_t head, const BsbrOptions& optio
   }
 }
 
+double log_mean_exp(const Eigen::RowVectorXd& x) {
+  const double largest = x.maxCoeff();
+  return largest + std::log((x.array() - largest).exp().mean());
+}
+
 /// ATTENTION section 7.6 and docs/bsbr-tokens.md.
 Matrix token_map(const LayerAtWork& layer, int64_t head, const BsbrOptions& options) {
   const int64_t tokens = layer.tokens(), c = options.chunk, b = options.block_size();
@@ -181,8 +186,11 @@ Matrix token_map(const LayerAtWork& layer, int64_t head, const BsbrOptions& opti
     const Eigen::VectorXd row = block_scores.row(t).transpose();
     for (const int64_t j : best(row, begin, end, topk)) {
       retrieved[static_cast<size_t>(j)] = 1;
+      std::vector<int64_t> keys;
       for (int64_t i = j * b; i < (j + 1) * b; ++i)
-        if (!sees(local, t, i)) scores(t, i) = remote(t, i) + bias * row[j];
+        if (!sees(local, t, i)) keys.push_back(i);
+      const double mean = options.hierarchical() ? log_mean_exp(remote(t, keys)) : 0;
+      for (const int64_t i : keys) scores(t, i) = remote(t, i) - mean + bias * row[j];
     }
     const auto read = [&](int64_t i) {
       return sees(local, t, i) || (i / b < finished && retrieved[static_cast<size_t>(i / b)]);

@@ -80,15 +80,16 @@ void apply_given(const Config& given, const std::set<std::string>& in_use, Confi
   }
 }
 
-/// What lets bsbr layers that are new read as the original does: all heads, scores without a bias, and tokens
-/// where they are.
+/// What lets bsbr layers that are new read as the original does: all heads, each token by its own score,
+/// without a bias, and where it is.
 void set_bsbr_defaults(const std::vector<int64_t>& layers, bool others, Config& config) {
   std::vector<std::string> sections;
   if (!others) sections.push_back("bsbr.");
   for (const int64_t layer : layers)
     if (others) sections.push_back(join("layer.", layer, "."));
-  for (const auto& [key, value] : {std::pair("score_bias", "off"), std::pair("retrieval_heads", "all"),
-                                   std::pair("retrieved_positions", "own")}) {
+  for (const auto& [key, value] :
+       {std::pair("score_bias", "off"), std::pair("softmax", "flat"), std::pair("retrieval_heads", "all"),
+        std::pair("retrieved_positions", "own")}) {
     if (config.find(std::string("bsbr.") + key)) continue;
     for (const std::string& section : sections)
       if (!config.find(section + key)) config.set(section + key, value, kByConversion);

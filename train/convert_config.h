@@ -19,10 +19,10 @@ const OptionTable<ConvertOptions>& convert_options();
 std::vector<int64_t> parse_ranges(const std::string& noun, const std::string& text, int64_t count);
 
 /// The config of the model that `source` becomes: its own, with the attentions of `options` and their options
-/// from `given` over it. A layer that becomes bsbr has score_bias = off, retrieval_heads = all and
-/// retrieved_positions = own unless given otherwise: with read = tokens it then needs no parameter that the
-/// source does not have, and reading all tokens it is the source's. Throws Error(usage) for
-/// what does not fit together.
+/// from `given` over it. A layer that becomes bsbr has score_bias = off, softmax = flat, retrieval_heads =
+/// all and retrieved_positions = own unless given otherwise: with read = tokens it then needs no parameter
+/// that the source does not have, and reading all tokens it is the source's. Throws Error(usage) for what
+/// does not fit together.
 Config converted_config(const ModelSource& source, const ConvertOptions& options, const Config& given);
 
 }  // namespace tapestry

@@ -1,22 +1,17 @@
 #include "autograd/ops/block_read.h"
 
-#include <array>
 #include <cmath>
-#include <limits>
 
-#include "autograd/gemm.h"
 #include "autograd/math.h"
-#include "autograd/scratch.h"
+#include "autograd/ops/block_read_tile.h"
 
 namespace tapestry::cpu {
 namespace {
 
-/// Queries that go through the blocks together, and readers of a block whose products are taken together.
-constexpr int64_t kQueries = 2048, kReaders = 32;
+/// Queries that go through the blocks together.
+constexpr int64_t kQueries = 2048;
 /// Jobs that backward shares a piece of queries out to.
 constexpr int64_t kJobs = 4;
-
-using Reader = BlockReaders::Reader;
 
 /// y += alpha x
 template <class T>
@@ -25,117 +20,13 @@ void axpy(T alpha, const T* x, T* y, int64_t n) {
   for (int64_t i = 0; i < n; ++i) y[i] += alpha * x[i];
 }
 
-/// Up to kReaders queries of one (batch, head) that read block j. Numbers of pairs are [block, height].
-template <class T>
-struct Tile {
-  const RetrievalShape& s;
-  const BlockRead<T>& in;
-  int64_t bh, j;
-  std::span<const Reader> readers;
-
-  int64_t count() const { return static_cast<int64_t>(readers.size()); }
-  int64_t height() const { return s.tile_rows(kReaders); }
-  int64_t row_of(int64_t i) const { return s.head_offset(bh, s.tokens) + readers[i].token * s.width(); }
-  int64_t slot_of(int64_t i) const { return s.slot_offset(bh, readers[i].token, readers[i].slot); }
-  int64_t scalar_of(int64_t i) const { return s.token_offset(bh) + readers[i].token; }
-  int64_t block_rows() const { return s.head_offset(bh, s.tokens) + j * s.block * s.width(); }
-  int64_t summary() const { return s.head_offset(bh, s.blocks()) + j * s.width(); }
-  T gain() const { return in.gain_of(s.head_of(bh)); }
-  /// What is added to the scores of reader i.
-  T bias(int64_t i) const { return in.scores ? gain() * in.scores[slot_of(i)] : T(0); }
-
-  /// to [height, d] = the readers' rows of x, zeros below.
-  void gather(const T* x, T* to) const {
-    for (int64_t i = 0; i < count(); ++i) std::copy_n(x + row_of(i), s.head_width, to + i * s.head_width);
-    std::fill(to + count() * s.head_width, to + height() * s.head_width, T(0));
-  }
-  /// y [block, height] = alpha (the block's rows of `of`) x^T, x [height, d].
-  void times_block(double alpha, const T* of, const T* x, T* y) const {
-    gemm<T>({.m = s.block,
-             .n = height(),
-             .k = s.head_width,
-             .transpose_b = true,
-             .alpha = alpha,
-             .lda = s.width()},
-            of + block_rows(), x, y);
-  }
-  /// y [height, d] = alpha p^T (the block's rows of `of`).
-  void weigh_block(double alpha, const T* p, const T* of, T* y) const {
-    gemm<T>({.m = height(),
-             .n = s.head_width,
-             .k = s.block,
-             .transpose_a = true,
-             .alpha = alpha,
-             .ldb = s.width()},
-            p, of + block_rows(), y);
-  }
-  /// The block's rows of dx += alpha p y, y [height, d].
-  void add_to_block(double alpha, const T* p, const T* y, T* dx) const {
-    gemm<T>({.m = s.block, .n = s.head_width, .k = height(), .alpha = alpha, .beta = 1, .ldc = s.width()}, p,
-            y, dx + block_rows());
-  }
-};
-
-/// Buffers of a tile.
-template <class T>
-class TileMemory {
- public:
-  explicit TileMemory(const RetrievalShape& s)
-      : rows_(kReaders * s.head_width), pairs_(kReaders * s.block), scratch_(3 * rows_ + 2 * pairs_) {}
-  struct Buffers {
-    T *q, *dout, *y;  // [height, d]
-    T *p, *dp;        // [block, height]
-  };
-  Buffers mine() const {
-    T* at = scratch_.mine();
-    return {at, at + rows_, at + 2 * rows_, at + 3 * rows_, at + 3 * rows_ + pairs_};
-  }
-
- private:
-  int64_t rows_, pairs_;
-  Scratch<T> scratch_;
-};
-
-/// A number for each reader of a tile.
-template <class T>
-using OfReaders = std::array<T, kReaders>;
-
-/// f(i) for the readers, 0 for unused places.
-template <class T, class F>
-OfReaders<T> of_readers(const Tile<T>& tile, const F& f) {
-  OfReaders<T> x{};
-  for (int64_t i = 0; i < tile.count(); ++i) x[i] = f(i);
-  return x;
-}
-
-/// p = the scores with their bias, -infinity for the keys that a reader does not retrieve: those that are
-/// local to it.
-template <class T>
-void finish_scores(const Tile<T>& tile, T* p) {
-  const RetrievalShape& s = tile.s;
-  const OfReaders<T> bias = of_readers<T>(tile, [&](int64_t i) { return tile.bias(i); });
-  OfReaders<int32_t> begin{}, end{};
-  for (int64_t i = 0; i < tile.count(); ++i) {
-    const auto keys = s.keys(tile.readers[i].token, tile.j);
-    begin[i] = static_cast<int32_t>(keys.begin);
-    end[i] = static_cast<int32_t>(keys.end);
-  }
-  const int64_t height = tile.height();
-  for (int32_t key = 0; key < s.block; ++key, p += height) {
-#pragma omp simd
-    for (int64_t i = 0; i < height; ++i) {
-      const bool read = key >= begin[i] && key < end[i];
-      p[i] = read ? p[i] + bias[i] : -std::numeric_limits<T>::infinity();
-    }
-  }
-}
-
 /// Calls `work(tile)` for the tiles of one block.
 template <class T, class Work>
 void for_each_tile(const RetrievalShape& s, const BlockRead<T>& in, int64_t bh, int64_t j,
                    std::span<const Reader> readers, const Work& work) {
   for (size_t first = 0; first < readers.size(); first += kReaders)
-    work(Tile<T>{s, in, bh, j, readers.subspan(first, std::min<size_t>(kReaders, readers.size() - first))});
+    work(ReaderTile<T>{s, in, bh, j,
+                       readers.subspan(first, std::min<size_t>(kReaders, readers.size() - first))});
 }
 
 /// The softmax of the readers so far: exp(largest) times `sum` is the sum of their exponentials.
@@ -174,7 +65,8 @@ OfReaders<T> take_in(int64_t block, int64_t height, T* p, RunningSoftmax<T>& sof
 template <class T>
 class PieceForward {
  public:
-  PieceForward(const RetrievalShape& s, const BlockRead<T>& in, const TileMemory<T>& memory, T* o, T* lse)
+  PieceForward(const RetrievalShape& s, const BlockRead<T>& in, const ReaderTileMemory<T>& memory, T* o,
+               T* lse)
       : s_(s), in_(in), memory_(memory), o_(o), lse_(lse) {}
 
   void read(int64_t bh, RetrievalShape::Range queries) {
@@ -182,14 +74,14 @@ class PieceForward {
     sum_.assign(queries.end - queries.begin, T(1));
     const BlockReaders readers(s_, in_.blocks, bh, queries);
     for (int64_t j = 0; j < s_.blocks(); ++j)
-      for_each_tile(s_, in_, bh, j, readers.of(j), [&](const Tile<T>& tile) { merge(tile); });
+      for_each_tile(s_, in_, bh, j, readers.of(j), [&](const ReaderTile<T>& tile) { merge(tile); });
     finish(bh, queries);
   }
 
  private:
   /// Adds what the tile's readers find in its block. Until the end lse holds their largest scores, and o the
   /// values times exponentials.
-  void merge(const Tile<T>& tile) {
+  void merge(const ReaderTile<T>& tile) {
     const auto x = memory_.mine();
     const int64_t d = s_.head_width;
     tile.gather(in_.q, x.q);
@@ -221,16 +113,31 @@ class PieceForward {
 
   const RetrievalShape& s_;
   const BlockRead<T>& in_;
-  const TileMemory<T>& memory_;
+  const ReaderTileMemory<T>& memory_;
   T *o_, *lse_;
   int64_t first_ = 0;
   std::vector<T> sum_;  // of the queries, see RunningSoftmax
 };
 
-/// p = the probabilities of the pairs, dp = the gradients of their scores, whose sums are those of the
-/// biases.
+/// dp -= the shares of the tokens in their block's gradient, which goes to the block's score alone.
 template <class T>
-OfReaders<T> score_gradient(const Tile<T>& tile, const BlockReadGradient<T>& grad, T* p, T* dp) {
+void take_block_gradient(const RetrievalShape& s, int64_t height, const T* p, const OfReaders<T>& sums,
+                         T* dp) {
+  OfReaders<T> weight{};
+  for (int64_t at = 0; at < s.block * height; at += height) {
+#pragma omp simd
+    for (int64_t i = 0; i < height; ++i) weight[i] += p[at + i];
+  }
+  for (int64_t i = 0; i < height; ++i) weight[i] = weight[i] > 0 ? sums[i] / weight[i] : T(0);
+  for (int64_t at = 0; at < s.block * height; at += height) {
+#pragma omp simd
+    for (int64_t i = 0; i < height; ++i) dp[at + i] -= p[at + i] * weight[i];
+  }
+}
+
+/// p = the probabilities of the pairs, dp = the gradients of their scores; returns those of the biases.
+template <class T>
+OfReaders<T> score_gradient(const ReaderTile<T>& tile, const BlockReadGradient<T>& grad, T* p, T* dp) {
   finish_scores(tile, p);
   const OfReaders<T> lse = of_readers<T>(tile, [&](int64_t i) { return grad.lse[tile.scalar_of(i)]; });
   const OfReaders<T> D = of_readers<T>(tile, [&](int64_t i) { return grad.D[tile.scalar_of(i)]; });
@@ -244,6 +151,7 @@ OfReaders<T> score_gradient(const Tile<T>& tile, const BlockReadGradient<T>& gra
       sums[i] += dp[at + i];
     }
   }
+  if (tile.s.hierarchical) take_block_gradient(tile.s, height, p, sums, dp);
   return sums;
 }
 
@@ -256,8 +164,8 @@ struct QueryGradient {
 /// Adds to dk, dv and dh what the tile's block gets, to `mine` what its readers get, whose piece begins with
 /// query `first`, and puts down the gradients of their biases where `dbias` is not null.
 template <class T>
-void tile_gradient(const Tile<T>& tile, const BlockReadGradient<T>& grad, const TileMemory<T>& memory,
-                   int64_t first, const QueryGradient<T>& mine, T* dbias) {
+void tile_gradient(const ReaderTile<T>& tile, const BlockReadGradient<T>& grad,
+                   const ReaderTileMemory<T>& memory, int64_t first, const QueryGradient<T>& mine, T* dbias) {
   const auto x = memory.mine();
   const double scale = tile.s.scale;
   const int64_t d = tile.s.head_width;
@@ -312,8 +220,9 @@ class PieceGradient {
     const QueryGradient<T> mine = rows_of(job);
     std::fill_n(mine.dq, 2 * row_size_, T(0));
     for (int64_t j = job % parts_; j < s_.blocks(); j += parts_)
-      for_each_tile(s_, in_, bh, j, readers.of(j),
-                    [&](const Tile<T>& tile) { tile_gradient(tile, grad_, memory_, first, mine, dbias_); });
+      for_each_tile(s_, in_, bh, j, readers.of(j), [&](const ReaderTile<T>& tile) {
+        tile_gradient(tile, grad_, memory_, first, mine, dbias_);
+      });
   }
   void add_up(int64_t bh, int64_t first_job, RetrievalShape::Range queries) {
     const int64_t d = s_.head_width;
@@ -335,7 +244,7 @@ class PieceGradient {
   const BlockRead<T>& in_;
   const BlockReadGradient<T>& grad_;
   T* dbias_;
-  TileMemory<T> memory_;
+  ReaderTileMemory<T> memory_;
   int64_t parts_, heads_at_once_, row_size_;  // parts: jobs of a head
   Tensor rows_;                               // QueryGradient of each job
   std::vector<BlockReaders> readers_;
@@ -360,7 +269,7 @@ void gain_gradient(const RetrievalShape& s, const BlockRead<T>& in, const T* dbi
 
 template <class T>
 void block_read_forward(const RetrievalShape& s, const BlockRead<T>& in, T* o, T* lse) {
-  const TileMemory<T> memory(s);
+  const ReaderTileMemory<T> memory(s);
   const int64_t pieces = ceil_div(s.tokens, kQueries);
   parallel_jobs(s.heads() * pieces, [&](int64_t job) {
     const int64_t bh = job / pieces, first = job % pieces * kQueries;

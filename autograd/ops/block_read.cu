@@ -35,7 +35,9 @@ void softmax_rows(const BlockTiles& tiles, const BlockRead<T>& in, T* p, T* lse,
       return e;
     });
     if (threadIdx.x != 0) return;
-    lse[i] = largest + std::log(sum) + bias_of(x, from, row);
+    const T own =
+        x.s.hierarchical ? std::log(static_cast<T>(keys.end - keys.begin)) : largest + std::log(sum);
+    lse[i] = own + bias_of(x, from, row);
     scale[i] = 1 / sum;
   });
 }
@@ -57,8 +59,23 @@ void merge_rows(const BlockTiles& tiles, const T* tile_o, const T* tile_lse, con
   });
 }
 
-/// p = exp(S - lse), dp = p (dp - D): the probabilities and the gradient of the scores, zero in unused rows.
-/// A row's sum is the gradient of its bias.
+/// What is added to the scores of a query to give the logs of its probabilities: of hierarchical ones, for
+/// which each of its threads has to call this, the mean exponential of the scores is taken out.
+template <class T, class Seen>
+__device__ T log_probability_shift(const BlockTiles& x, const BlockRead<T>& in, const BlockRow& row,
+                                   const T* score, int64_t keys, const Seen& seen) {
+  const T bias = bias_of(x, in, row);
+  if (!x.s.hierarchical) return bias;
+  const T hidden = -std::numeric_limits<T>::infinity();
+  const T largest = block_reduce_row(
+      x.s.block, hidden, [=](int64_t j) { return seen(j) ? score[j] : hidden; }, Max{});
+  const T sum =
+      block_sum<T>(x.s.block, [=](int64_t j) { return seen(j) ? fast_exp(score[j] - largest) : T(0); });
+  return bias + std::log(static_cast<T>(keys)) - largest - std::log(sum);
+}
+
+/// p = the probabilities, dp = the gradients of the scores, zero in unused rows; goes by D and lse of the
+/// whole softmax. A row's sum of p (dp - D) is the gradient of its bias.
 template <class T>
 void score_gradient(const BlockTiles& tiles, const BlockRead<T>& in, const BlockReadGradient<T>& grad, T* p,
                     T* dp, T* dbias) {
@@ -74,13 +91,19 @@ void score_gradient(const BlockTiles& tiles, const BlockRead<T>& in, const Block
       return;
     }
     const auto keys = x.s.keys(row.token, row.block);
-    const T shift = lse[row.scalar] - bias_of(x, from, row), d = D[row.scalar];
+    const auto seen = [=](int64_t j) { return j >= keys.begin && j < keys.end; };
+    const T shift = log_probability_shift(x, from, row, score, keys.end - keys.begin, seen) - lse[row.scalar];
+    const T d = D[row.scalar];
     const T sum = block_sum<T>(n, [=](int64_t j) {
-      const T e = j >= keys.begin && j < keys.end ? fast_exp(score[j] - shift) : T(0);
+      const T e = seen(j) ? fast_exp(score[j] + shift) : T(0);
       score[j] = e;
       dscore[j] = e * (dscore[j] - d);
       return dscore[j];
     });
+    if (x.s.hierarchical) {
+      const T weight = block_sum<T>(n, [=](int64_t j) { return score[j]; });
+      if (weight > 0) block_for(n, [=](int64_t j) { dscore[j] -= score[j] * (sum / weight); });
+    }
     if (dbias && threadIdx.x == 0) dbias[row.slot] = sum;
   });
 }

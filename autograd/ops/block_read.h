@@ -5,7 +5,8 @@
 namespace tapestry {
 
 /// What a read of the selected blocks takes: tensors as RetrievalShape says, `blocks` and `scores` from
-/// select_blocks. A score times its head's gain is added to the scores of the block's keys.
+/// select_blocks. A score times its head's gain is added to the scores of the block's keys, or takes the
+/// place of their mean where the shape is hierarchical.
 template <class T>
 struct BlockRead {
   const T *q, *k, *v;

@@ -22,6 +22,7 @@ void check_shapes(const TokenScores& local, const TokenScores& remote, const Ten
           " tokens must divide a chunk of ", x.chunk);
   require(x.heads >= 1 && x.topk >= 0 && x.overlap >= 0 && x.sink >= 0,
           "block_retrieval: heads must be at least 1, topk, overlap and sink at least 0");
+  require(x.score_bias || !x.hierarchical, "block_retrieval: hierarchical weights need score_bias");
   const Shape summaries{shape[0], finished_chunks(shape[1], x.block), shape[2]};
   require(h.shape() == summaries, "block_retrieval: h ", h.shape(), " must be ", summaries);
   require(!gain.defined() || (x.score_bias && gain.shape() == Shape{x.n_head}), "block_retrieval: a gain ",
@@ -35,6 +36,7 @@ RetrievalShape retrieval_shape(const Tensor& q, const BlockRetrieval& x, int64_t
                    .retrieving = std::min(x.heads, x.n_head),
                    .head_width = q.dim(2) / x.n_head,
                    .scale = x.scale,
+                   .hierarchical = x.hierarchical,
                    .chunk = x.chunk,
                    .block = x.block,
                    .overlap = x.overlap,

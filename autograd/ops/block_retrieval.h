@@ -16,6 +16,8 @@ struct BlockRetrieval {
   int64_t overlap = 0;  // keys before its chunk that it always reads
   int64_t sink = 0;     // first keys of the sequence that it always reads
   bool score_bias = true;
+  bool hierarchical =
+      false;  // a block's weight is that of its score, which its tokens share; needs score_bias
   int64_t heads = std::numeric_limits<int64_t>::max();  // the last ones retrieve, at most all of them
 };
 
@@ -29,9 +31,10 @@ struct TokenScores {
 /// r_t.h_j, in one softmax. `local` scores the local tokens, `remote` the retrieved ones; undefined, it is
 /// `local`. v, r [B, T, C], h [B, N, C] the summaries of the N = floor((T - 1) / block) first blocks ->
 /// [B, T, C]. With score_bias, s_tj, times the head's gain [H] where it is defined, is added to the scores of
-/// the block's keys: through it alone r, h and gain get gradients. The choice of blocks is a constant for the
-/// gradient. Saves its inputs, the output, and by head one number for each token and two for each retrieved
-/// block.
+/// the block's keys: through it alone r, h and gain get gradients. Hierarchical, the n keys of the block that
+/// t retrieves weigh n exp(s_tj) in all, shared by the softmax of their own scores (docs/bsbr-tokens.md). The
+/// choice of blocks is a constant for the gradient. Saves its inputs, the output, and by head one number for
+/// each token and two for each retrieved block.
 Tensor block_retrieval(const TokenScores& local, const TokenScores& remote, const Tensor& v, const Tensor& r,
                        const Tensor& h, const Tensor& gain, const BlockRetrieval& options);
 

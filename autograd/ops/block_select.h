@@ -16,9 +16,10 @@ namespace tapestry {
 struct RetrievalShape {
   int64_t batch = 0, tokens = 0, n_head = 0, retrieving = 0, head_width = 0;
   double scale = 1;
-  int64_t chunk = 1;  // a token reads its own locally
-  int64_t block = 1;  // tokens that are retrieved together
-  int64_t slots = 0;  // blocks that a token retrieves, at most
+  bool hierarchical = false;  // see BlockRetrieval
+  int64_t chunk = 1;          // a token reads its own locally
+  int64_t block = 1;          // tokens that are retrieved together
+  int64_t slots = 0;          // blocks that a token retrieves, at most
   int64_t overlap = 0, sink = 0;
   int64_t past = 0;  // forward with a batch of 1: row t of q and r is token past + t; k, v and h begin at 0
 

@@ -38,10 +38,17 @@ const OptionTable<BsbrOptions>& bsbr_options() {
                "what blocks are found by: projections of their own, or with read = tokens q and the "
                "mean of k; auto: shared where they can be",
                one_of({"auto", "own", "shared"}))
-          .add("score_bias", &O::score_bias,
-               "read = tokens: the retrieval score is added to the scores of the block's tokens; "
-               "head: times a learned factor a head",
-               one_of({"off", "on", "head"}))
+          .add(
+              "score_bias", &O::score_bias,
+              "read = tokens: the retrieval score says, beside the scores of the block's tokens, how much of "
+              "it is read; head: times a learned factor a head; off: it only chooses",
+              one_of({"off", "on", "head"}))
+          .add(
+              "softmax", &O::softmax,
+              "read = tokens: hierarchical, the retrieval score is the weight of the block, which its tokens "
+              "share by their own; flat, it is added to theirs; auto: hierarchical, flat with score_bias = "
+              "off",
+              one_of({"auto", "hierarchical", "flat"}))
           .add("retrieval_heads", &O::retrieval_heads,
                "read = tokens: heads that read retrieved tokens, the last ones, a number or all; the "
                "others read locally; auto: a quarter of them, rounded up")
@@ -141,6 +148,7 @@ const BsbrOptions& check_bsbr_options(const BsbrOptions& o) {
   reject(o.reads_tokens() && o.normalise, "bsbr.normalise needs bsbr.read = state");
   reject(o.reads_tokens() && o.read_norm != "none", "bsbr.read_norm needs bsbr.read = state");
   reject(o.reads_tokens() && o.compression != 0, "bsbr.compression needs bsbr.read = state");
+  reject(o.hierarchical() && o.score_bias == "off", "bsbr.softmax = hierarchical needs a bsbr.score_bias");
   reject(!o.reads_tokens() && o.block != "auto", "bsbr.block needs bsbr.read = tokens");
   reject(!o.reads_tokens() && o.keys == "shared", "bsbr.keys = shared needs bsbr.read = tokens");
   reject(o.normalise && o.feature_map == "identity",

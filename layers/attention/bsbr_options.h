@@ -17,6 +17,7 @@ struct BsbrOptions {
   std::string block = "auto";
   std::string keys = "auto";
   std::string score_bias = "on";
+  std::string softmax = "auto";
   std::string retrieval_heads = "auto";
   std::string retrieved_positions = "edge";
 
@@ -47,6 +48,10 @@ struct BsbrOptions {
   double keys_read_share(int64_t tokens, int64_t n_head) const;
   /// Whether blocks are found by q and k, not by projections of their own.
   bool shares_keys() const { return keys == "shared" || (keys == "auto" && reads_tokens()); }
+  /// Whether a retrieved block is weighed by its score, and its tokens share the weight.
+  bool hierarchical() const {
+    return softmax == "hierarchical" || (softmax == "auto" && score_bias != "off");
+  }
   bool state_means() const;
   bool gated() const;
 };

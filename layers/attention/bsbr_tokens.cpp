@@ -47,6 +47,7 @@ BlockRetrieval BsbrTokens::retrieval() const {
           .overlap = options_.reach(),
           .sink = options_.sink,
           .score_bias = options_.score_bias != "off",
+          .hierarchical = options_.hierarchical(),
           .heads = options_.retrieving(n_head())};
 }
 

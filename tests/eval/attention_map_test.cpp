@@ -90,6 +90,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mapped{"tokens_shared", "bsbr", {{"chunk", "5"}, {"keys", "shared"}, {"score_bias", "off"}}},
         Mapped{"tokens_gain", "bsbr", {{"chunk", "5"}, {"topk", "1"}, {"score_bias", "head"}}},
         Mapped{"tokens_blocks", "bsbr", {{"chunk", "6"}, {"block", "2"}, {"overlap", "3"}, {"topk", "2"}}},
+        Mapped{"tokens_flat", "bsbr", {{"chunk", "5"}, {"topk", "2"}, {"softmax", "flat"}}},
         Mapped{"tokens_where_they_are",
                "bsbr",
                {{"chunk", "5"}, {"topk", "2"}, {"retrieved_positions", "own"}},

@@ -88,18 +88,18 @@ TEST_F(Resume, AKillBeforeTheFirstCheckpointLosesNothing) {
 /// The validation takes much longer than a step, so that a signal soon finds it at work.
 TEST_F(Resume, ASignalDuringValidationLosesNothing) {
   std::string text;
-  for (int i = 0; i < 4000; ++i) text += "row " + std::to_string(i * 7 % 1000) + ", ";
+  for (int i = 0; i < 8000; ++i) text += "row " + std::to_string(i * 7 % 1000) + ", ";
   write_byte_token_file(folder_ / "long.h5", text, 0.9);
   const std::string options =
       "--train.max_steps 6 --train.log_every 1 --train.eval_tokens 0 --data.tokens " + (folder_ / "long.h5");
   ASSERT_EQ(train("whole", options).status, 0);
   TrainingState state;
-  for (double wait = 0.05; wait < 10 && !(state.step == 5 && state.unfinished); wait *= 1.5) {
+  for (double wait = 0.01; wait < 10 && !(state.step == 5 && state.unfinished); wait *= 1.5) {
     const std::string line = train_line("run", options + " --overwrite"), output = folder_ / "output";
     const ShellResult stopped =
         shell(join(program_path(), line.substr(line.find(' ')), " > ", output,
-                   " & pid=$!; for i in $(seq 1000); do grep -q ' 4/6 ' ", output,
-                   " && break; sleep 0.02; done; sleep ", wait, "; kill -TERM $pid; wait $pid"));
+                   " & pid=$!; for i in $(seq 4000); do grep -q ' 4/6 ' ", output,
+                   " && break; sleep 0.005; done; sleep ", wait, "; kill -TERM $pid; wait $pid"));
     ASSERT_EQ(stopped.status, 75) << read_text(output) << stopped.errors;
     state = Checkpoint(file("run", "last.h5")).state();
   }

@@ -55,18 +55,27 @@ std::vector<double> dense_formula(const std::vector<Values>& in, const BlockRetr
   for (int64_t b = 0; b < B; ++b) {
     for (int64_t head = 0; head < x.n_head; ++head) {
       for (int64_t t = 0; t < T; ++t) {
+        const auto remote_score = [&](int64_t i) {
+          return x.scale * head_dot(remote_q, b * T + t, remote_k, b * T + i, head, d);
+        };
         std::vector<double> bias(T, -INFINITY);
         for (const auto& [j, score] : retrieved(in[3], in[4], b, t, head, x)) {
           const double gain = has_gain ? in.back()[head] : 1;
-          std::fill_n(bias.begin() + j * x.block, x.block, x.score_bias ? gain * score : 0);
+          const double weight = x.score_bias ? gain * score : 0;
+          double tokens = 0, exponentials = 0;
+          for (int64_t i = j * x.block; i < (j + 1) * x.block; ++i) {
+            if (is_local(t, i, x)) continue;
+            ++tokens;
+            exponentials += std::exp(remote_score(i));
+          }
+          std::fill_n(bias.begin() + j * x.block, x.block,
+                      x.hierarchical ? weight + std::log(tokens / exponentials) : weight);
         }
         double sum = 0;
         std::vector<double> p(T);
         for (int64_t i = 0; i <= t; ++i) {
-          const double score =
-              is_local(t, i, x)
-                  ? x.scale * head_dot(q, b * T + t, k, b * T + i, head, d)
-                  : x.scale * head_dot(remote_q, b * T + t, remote_k, b * T + i, head, d) + bias[i];
+          const double score = is_local(t, i, x) ? x.scale * head_dot(q, b * T + t, k, b * T + i, head, d)
+                                                 : remote_score(i) + bias[i];
           p[i] = std::exp(score);
           sum += p[i];
         }
@@ -133,6 +142,23 @@ std::vector<OpCase> cases() {
       retrieval_case("retrieval_scored_apart", 2, 61, 12,
                      {.n_head = 3, .chunk = 8, .block = 4, .topk = 3, .overlap = 5, .sink = 3, .heads = 2},
                      true, true),
+      retrieval_case("retrieval_hierarchical", 2, 29, 8,
+                     {.n_head = 2, .chunk = 8, .block = 8, .topk = 2, .hierarchical = true}),
+      retrieval_case("retrieval_hierarchical_gain", 2, 61, 12,
+                     {.n_head = 3,
+                      .chunk = 12,
+                      .block = 4,
+                      .topk = 5,
+                      .overlap = 7,
+                      .sink = 6,
+                      .hierarchical = true,
+                      .heads = 2},
+                     true, true),
+      retrieval_case("retrieval_hierarchical_blocks_of_one", 1, 29, 8,
+                     {.n_head = 2, .chunk = 6, .block = 1, .topk = 7, .hierarchical = true}),
+      retrieval_case("retrieval_hierarchical_full_tiles", 1, 140, 6,
+                     {.n_head = 2, .chunk = 16, .block = 8, .topk = 5, .overlap = 2, .hierarchical = true},
+                     true),
       retrieval_case("retrieval_scored_apart_no_bias", 1, 46, 6,
                      {.n_head = 1, .chunk = 4, .block = 4, .topk = 3, .score_bias = false}, false, true),
   };
@@ -189,6 +215,7 @@ TEST(BlockRetrieval, NoBitDependsOnALaterToken) {
     x.block = key % 2 == 0 ? x.chunk : x.chunk / 2;
     x.overlap = key % 3 * 2;
     x.sink = key % 4;
+    x.hierarchical = key % 2 == 0;
     const int64_t tokens = 150 + 61 * static_cast<int64_t>(key);
     for (int64_t words : {3, 400}) {
       expect_causal_bits<float>(tokens, words, x, 100 * key);
@@ -272,13 +299,18 @@ TEST(BlockRetrieval, BitsDoNotDependOnTheNumberOfThreads) {
 TEST(BlockRetrieval, LargeScoresStayFinite) {
   const Problem p = repeated_tokens(70, 4, 8, 9, 3, DType::float32);
   const Tensor r = random_tensor({1, 70, 4}, 8, DType::float32, 3000);
-  const Result result = run(p.q, p.k, p.v, [&](const Tensor& q, const Tensor& k, const Tensor& v) {
-    return block_retrieval({q, k}, {}, v, r, chunk_mean(k, 8), {},
-                           {.n_head = 1, .scale = 1, .chunk = 8, .block = 8, .topk = 3});
-  });
-  for (double x : result.output) EXPECT_TRUE(std::isfinite(x));
-  for (const auto& gradient : result.gradients) {
-    for (double x : gradient) EXPECT_TRUE(std::isfinite(x));
+  for (const bool hierarchical : {false, true}) {
+    for (const double scale : {1.0, 100.0}) {
+      BlockRetrieval x{.n_head = 1, .scale = scale, .chunk = 8, .block = 8, .topk = 3};
+      x.hierarchical = hierarchical;
+      const Result result = run(p.q, p.k, p.v, [&](const Tensor& q, const Tensor& k, const Tensor& v) {
+        return block_retrieval({q, k}, {}, v, r, chunk_mean(k, 8), {}, x);
+      });
+      for (double y : result.output) EXPECT_TRUE(std::isfinite(y));
+      for (const auto& gradient : result.gradients) {
+        for (double y : gradient) EXPECT_TRUE(std::isfinite(y));
+      }
+    }
   }
 }
 

@@ -103,6 +103,7 @@ TEST(BsbrTokens, SharedKeysAreTheDefaultAndHaveNoParametersOfTheirOwn) {
 
 TEST(BsbrTokens, TheLearnedGainStartsAtOneAndMayReachZero) {
   BsbrOptions options = tokens_options();
+  options.softmax = "flat";
   const std::vector<double> on = with(options);
   options.score_bias = "off";
   const std::vector<double> off = with(options);

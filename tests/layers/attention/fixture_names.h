@@ -46,7 +46,7 @@ inline const std::map<std::string, FixtureNames>& fixture_names() {
         {{"topk=0", "all"}}}},
       {"bsbr_token",
        {"bsbr",
-        {{"read", "tokens"}, {"block", "chunk"}, {"retrieval_heads", "all"}},
+        {{"read", "tokens"}, {"block", "chunk"}, {"softmax", "flat"}, {"retrieval_heads", "all"}},
         {{"Wr", "r.weight"}, {"Wh", "h.weight"}},
         {{"score_bias=0", "off"}, {"score_bias=1", "on"}}}},
   };

@@ -63,6 +63,7 @@ std::vector<Variant> more_variants() {
       {"bsbr", "tokens_chunk_of_one", {{"chunk", "1"}, {"topk", "3"}}, {.n_embd = 12, .n_head = 3}, 1},
       {"bsbr", "tokens_small_blocks", {{"chunk", "6"}, {"block", "2"}, {"overlap", "3"}}, kRotary, 6},
       {"bsbr", "tokens_where_they_are", {{"chunk", "6"}, {"retrieved_positions", "own"}}, kRotary, 6},
+      {"bsbr", "tokens_flat", {{"chunk", "6"}, {"softmax", "flat"}, {"score_bias", "head"}}, kRotary, 6},
       {"bsbr",
        "tokens_blocks_by_own_keys",
        {{"chunk", "8"}, {"block", "4"}, {"topk", "3"}, {"keys", "own"}, {"sink", "3"}},
