@@ -18,7 +18,7 @@ target_include_directories(tapestry_cuda_on_host BEFORE PRIVATE ${CMAKE_CURRENT_
 target_link_libraries(tapestry_cuda_on_host PUBLIC tapestry Boost::context)
 
 # The same objects as in tapestry_tests, and the tests of the emulator.
-add_executable(tapestry_cuda_tests support/cuda_on_host/emulator_test.cpp support/cuda_on_host/waits_test.cpp
+add_executable(tapestry_cuda_tests support/cuda_on_host/emulator_test.cpp support/cuda_on_host/waits_test.cpp support/cuda_on_host/block_tiles_test.cpp
                                    support/paths.cpp cuda/gemm_test.cpp
                                    $<TARGET_OBJECTS:tapestry_op_tests>)
 target_include_directories(tapestry_cuda_tests BEFORE PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/support/cuda_on_host)

@@ -1,7 +1,6 @@
 #include "autograd/ops/block_read.h"
 
 #include "autograd/math.h"
-#include "autograd/memory.h"
 #include "autograd/ops/block_tiles.cuh"
 
 namespace tapestry::cuda {
@@ -42,20 +41,31 @@ void softmax_rows(const BlockTiles& tiles, const BlockRead<T>& in, T* p, T* lse,
   });
 }
 
-/// The softmax over two disjoint sets of keys from the softmax over each.
+/// Merges what each query found in its blocks into its softmax, given by o and lse: the softmax over disjoint
+/// sets of keys from the softmax over each, in the order of its slots.
 template <class T>
-void merge_rows(const BlockTiles& tiles, const T* tile_o, const T* tile_lse, const T* scale, T* o, T* lse) {
+void merge_queries(const BlockTiles& tiles, const T* tile_o, const T* tile_lse, const T* scale, T* o,
+                   T* lse) {
   const BlockTiles x = tiles;
-  const int64_t d = x.s.head_width;
-  for_each_block("block_read merge", x.rows(), kWarp, 0, [=] __device__(int64_t i) {
-    const BlockRow row(x, i);
-    if (!row.used) return;
-    const T before = lse[row.scalar], largest = before > tile_lse[i] ? before : tile_lse[i];
-    const T total = largest + std::log(fast_exp(before - largest) + fast_exp(tile_lse[i] - largest));
-    const T keep = fast_exp(before - total), add = fast_exp(tile_lse[i] - total) * scale[i];
-    block_for(d, [=](int64_t j) { o[row.vector + j] = keep * o[row.vector + j] + add * tile_o[i * d + j]; });
-    __syncthreads();  // all have read lse
-    if (threadIdx.x == 0) lse[row.scalar] = total;
+  const int64_t d = x.s.head_width, slots = x.s.slots;
+  for_each_block("block_read merge", x.heads * x.queries, kWarp, 0, [=] __device__(int64_t i) {
+    const int64_t bh = x.first_head + i / x.queries, token = x.first_query + i % x.queries;
+    const int64_t vector = x.s.head_offset(bh, x.s.tokens) + token * x.s.width();
+    const int64_t scalar = x.s.token_offset(bh) + token;
+    const int32_t* rows = x.row_of + i * slots;
+    const T hidden = -std::numeric_limits<T>::infinity(), before = lse[scalar];
+    const T largest = block_reduce_row(
+        slots, before, [=](int64_t j) { return rows[j] < 0 ? hidden : tile_lse[rows[j]]; }, Max{});
+    const T sum = block_sum<T>(
+        slots, [=](int64_t j) { return rows[j] < 0 ? T(0) : fast_exp(tile_lse[rows[j]] - largest); });
+    const T total = largest + std::log(fast_exp(before - largest) + sum), keep = fast_exp(before - total);
+    block_for(d, [=](int64_t e) {
+      T value = keep * o[vector + e];
+      for (int64_t j = 0; j < slots && rows[j] >= 0; ++j)
+        value += fast_exp(tile_lse[rows[j]] - total) * scale[rows[j]] * tile_o[rows[j] * d + e];
+      o[vector + e] = value;
+    });
+    if (threadIdx.x == 0) lse[scalar] = total;
   });
 }
 
@@ -108,14 +118,18 @@ void score_gradient(const BlockTiles& tiles, const BlockRead<T>& in, const Block
   });
 }
 
-/// x's rows of the queries += from [tiles, kTileRows, d].
+/// x's rows of the queries += those of from [tiles, kTileRows, d], in the order of the slots.
 template <class T>
-void scatter_add(const BlockTiles& tiles, const T* from, T* x) {
+void add_to_queries(const BlockTiles& tiles, const T* from, T* x) {
   const BlockTiles t = tiles;
-  const int64_t d = t.s.head_width;
-  for_each_index("block_read scatter", t.rows() * d, [=] __device__(int64_t i) {
-    const BlockRow row(t, i / d);
-    if (row.used) x[row.vector + i % d] += from[i];
+  const int64_t d = t.s.head_width, slots = t.s.slots;
+  for_each_index("block_read query rows", t.heads * t.queries * d, [=] __device__(int64_t i) {
+    const int64_t query = i / d, bh = t.first_head + query / t.queries;
+    const int64_t token = t.first_query + query % t.queries;
+    const int32_t* rows = t.row_of + query * slots;
+    T sum = 0;
+    for (int64_t j = 0; j < slots && rows[j] >= 0; ++j) sum += from[rows[j] * d + i % d];
+    x[t.s.head_offset(bh, t.s.tokens) + token * t.s.width() + i % d] += sum;
   });
 }
 
@@ -142,7 +156,7 @@ void add_to_blocks(const BlockTiles& tiles, double alpha, const T* p, const T* y
   });
 }
 
-/// dh += the gradient through bias = gain scale r_t.h_j of the queries of one slot.
+/// dh += the gradient through bias = gain scale r_t.h_j of the queries.
 template <class T>
 void add_summary_gradient(const BlockTiles& tiles, const BlockRead<T>& in, const BlockReadGradient<T>& grad,
                           const T* dbias) {
@@ -152,13 +166,12 @@ void add_summary_gradient(const BlockTiles& tiles, const BlockRead<T>& in, const
   T* dh = grad.dh;
   const int64_t d = x.s.head_width;
   for_each_index("block_read summaries", x.heads * x.s.blocks() * d, [=] __device__(int64_t i) {
-    const int64_t bh = x.first_head + i / d / x.s.blocks(), block = i / d % x.s.blocks();
-    const int32_t* start = x.start + bh * (x.s.blocks() + 1) + block;
+    const int64_t head = i / d / x.s.blocks(), bh = x.first_head + head, block = i / d % x.s.blocks();
+    const int32_t* start = x.start + head * (x.s.blocks() + 1) + block;
     T sum = 0;
     for (int32_t at = start[0]; at < start[1]; ++at) {
-      const int64_t token = x.order[at] % x.s.tokens;
-      sum += dbias[x.s.slot_offset(bh, token, x.slot)] *
-             r[x.s.head_offset(bh, x.s.tokens) + token * x.s.width() + i % d];
+      const int64_t slot = x.slot_of(at), token = slot / x.s.slots % x.s.tokens;
+      sum += dbias[slot] * r[x.s.head_offset(bh, x.s.tokens) + token * x.s.width() + i % d];
     }
     const T factor = static_cast<T>(x.s.scale) * from.gain_of(x.s.head_of(bh));
     dh[x.s.head_offset(bh, x.s.blocks()) + block * x.s.width() + i % d] += factor * sum;
@@ -215,7 +228,7 @@ void block_read_forward(const RetrievalShape& s, const BlockRead<T>& in, T* o, T
     times_blocks<T>(tiles, true, s.scale, queries.data(), in.k, p.data());
     softmax_rows(tiles, in, p.data(), tile_lse.data(), scale.data());
     times_blocks<T>(tiles, false, 1, p.data(), in.v, values.data());
-    merge_rows<T>(tiles, values.data(), tile_lse.data(), scale.data(), o, lse);
+    merge_queries<T>(tiles, values.data(), tile_lse.data(), scale.data(), o, lse);
   });
 }
 
@@ -235,7 +248,7 @@ void block_read_backward(const RetrievalShape& s, const BlockRead<T>& in, const 
     add_to_blocks<T>(tiles, 1, p.data(), dout.data(), grad.dv);
     add_to_blocks<T>(tiles, s.scale, dp.data(), queries.data(), grad.dk);
     times_blocks<T>(tiles, false, s.scale, dp.data(), in.k, dq.data());
-    scatter_add<T>(tiles, dq.data(), grad.dq);
+    add_to_queries<T>(tiles, dq.data(), grad.dq);
     if (dbias) add_summary_gradient(tiles, in, grad, dbias);
   });
   if (!dbias) return;

@@ -16,8 +16,7 @@ struct BlockRetrieval {
   int64_t overlap = 0;  // keys before its chunk that it always reads
   int64_t sink = 0;     // first keys of the sequence that it always reads
   bool score_bias = true;
-  bool hierarchical =
-      false;  // a block's weight is that of its score, which its tokens share; needs score_bias
+  bool hierarchical = false;  // the score is the weight of the block; needs score_bias
   int64_t heads = std::numeric_limits<int64_t>::max();  // the last ones retrieve, at most all of them
 };
 

@@ -3,38 +3,49 @@
 #include "autograd/cuda/gemm_at.h"
 #include "autograd/cuda/kernel.cuh"
 #include "autograd/cuda/sort.h"
+#include "autograd/memory.h"
 #include "autograd/ops/block_read.h"
 
-/// The queries that one slot sends to each block, sorted by block and cut into tiles of a fixed height, so
-/// that all products with the blocks' keys and values are one batch. How many tiles there are is known on the
-/// device only; those that the sizes allow for at most are computed, the idle ones with zeros.
+/// What a piece of queries retrieves, (query, slot) by (query, slot), sorted by block and cut into tiles of a
+/// fixed height, so that all products with the blocks' keys and values are one batch. How many tiles there
+/// are is known on the device only; those that the sizes allow for at most are computed, the idle ones with
+/// zeros.
 namespace tapestry::cuda {
 
 constexpr int64_t kTileRows = 64;
 
 struct BlockTile {
-  int32_t block, begin, rows;  // its queries are order[begin] .. order[begin + rows - 1]
+  int32_t block, begin, rows;  // its pairs are order[begin] .. order[begin + rows - 1]
 };
 
-/// The tiles of heads [first_head, first_head + heads) of one slot; pointers lie on the device.
+/// The tiles of queries [first_query, first_query + queries) of heads [first_head, first_head + heads);
+/// pointers lie on the device.
 struct BlockTiles {
   RetrievalShape s;
-  int64_t slot, first_head, heads;
+  int64_t first_head, heads, first_query, queries;
   int64_t per_head;        // tiles of a head, idle ones included
-  const int32_t* order;    // (head, token) as head * tokens + token, by block
-  const int32_t* start;    // of the queries of (head, block) in order [heads, blocks + 2]
+  const int32_t* order;    // (head, query, slot), counted from the first ones, by block
+  const int32_t* start;    // of the pairs of (head, block) in order [heads, blocks + 1]; last those of none
   const BlockTile* tiles;  // [heads, per_head]
+  const int32_t*
+      row_of;  // [heads, queries, slots] the row of the tiles where each pair is, -1 for an unused slot
 
   /// Where the tiles of a block begin; they end where those of the next do.
   __device__ int64_t first_tile(int64_t head, int64_t block) const {
-    const int32_t* of_head = start + (first_head + head) * (s.blocks() + 1);
+    const int32_t* of_head = start + head * (s.blocks() + 1);
     return head * per_head + (of_head[block] - of_head[0]) / kTileRows + block;
   }
+  /// The place of the pair order[at] in [B, retrieving, T, slots].
+  __device__ int64_t slot_of(int64_t at) const {
+    const int64_t pair = order[at], query = pair / s.slots, slot = pair % s.slots;
+    return s.slot_offset(first_head + query / queries, first_query + query % queries, slot);
+  }
+  int64_t pairs() const { return heads * queries * s.slots; }
   int64_t count() const { return heads * per_head; }
   int64_t rows() const { return count() * kTileRows; }
 };
 
-/// A row of a tile: whether a query is there, and where its numbers lie.
+/// A row of a tile: whether a pair is there, and where its numbers lie.
 struct BlockRow {
   bool used;
   int64_t bh, token, block;
@@ -45,42 +56,52 @@ struct BlockRow {
     used = in_tile < at.rows;
     bh = x.first_head + tile / x.per_head;
     block = at.block;
-    token = used ? x.order[at.begin + in_tile] % x.s.tokens : 0;
+    slot = used ? x.slot_of(at.begin + in_tile) : 0;
+    token = slot / x.s.slots % x.s.tokens;
     vector = x.s.head_offset(bh, x.s.tokens) + token * x.s.width();
     scalar = x.s.token_offset(bh) + token;
-    slot = x.s.slot_offset(bh, token, x.slot);
   }
 };
 
-/// order and start of one slot, from its blocks: what no block gets comes last.
-inline void sort_queries(const RetrievalShape& shape, const int32_t* blocks, int64_t slot, int32_t* order,
-                         int32_t* start) {
-  const RetrievalShape s = shape;
-  const int64_t count = s.heads() * s.tokens, keys_a_head = s.blocks() + 1;
-  DeviceArray<int32_t> keys_array(count);
+/// The pairs by block: those of unused slots come last.
+inline void sort_pairs(const BlockTiles& tiles, const int32_t* blocks, int32_t* order, int32_t* start) {
+  const BlockTiles x = tiles;
+  const int64_t keys_a_head = x.s.blocks() + 1;
+  DeviceArray<int32_t> keys_array(x.pairs());
   int32_t* keys = keys_array.data();
-  for_each_index("block_read keys", count, [=] __device__(int64_t i) {
-    const int64_t bh = i / s.tokens;
-    const int32_t block = blocks[s.slot_offset(bh, i % s.tokens, slot)];
-    keys[i] = static_cast<int32_t>(bh * keys_a_head + (block < 0 ? s.blocks() : block));
+  for_each_index("block_read keys", x.pairs(), [=] __device__(int64_t i) {
+    const int64_t query = i / x.s.slots, head = query / x.queries;
+    const int64_t at = x.s.slot_offset(x.first_head + head, x.first_query + query % x.queries, i % x.s.slots);
+    keys[i] = static_cast<int32_t>(head * keys_a_head + (blocks[at] < 0 ? x.s.blocks() : blocks[at]));
   });
-  sort_places(keys, count, s.heads() * keys_a_head, order, start);
+  sort_places(keys, x.pairs(), x.heads * keys_a_head, order, start);
 }
 
-/// Cuts the queries of each block into tiles. A block has one place more than the whole tiles before it
-/// leave, so that each knows its places by itself; those that it does not need are idle.
+/// Cuts the pairs of each block into tiles. A block has one place more than the whole tiles before it leave,
+/// so that each knows its places by itself; those that it does not need are idle.
 inline void cut_tiles(const BlockTiles& tiles, BlockTile* to) {
   const BlockTiles x = tiles;
   const int64_t blocks = x.s.blocks();
   for_each_index("block_read tiles", x.heads * blocks, [=] __device__(int64_t i) {
     const int64_t head = i / blocks, block = i % blocks;
-    const int32_t* start = x.start + (x.first_head + head) * (blocks + 1) + block;
+    const int32_t* start = x.start + head * (blocks + 1) + block;
     int32_t begin = start[0];
     const int64_t end = block + 1 < blocks ? x.first_tile(head, block + 1) : (head + 1) * x.per_head;
     for (int64_t tile = x.first_tile(head, block); tile < end; ++tile, begin += kTileRows) {
       const int64_t rows = start[1] - begin < kTileRows ? start[1] - begin : kTileRows;
       to[tile] = {static_cast<int32_t>(block), begin, static_cast<int32_t>(rows > 0 ? rows : 0)};
     }
+  });
+}
+
+/// row_of of each pair.
+inline void find_rows(const BlockTiles& tiles, int32_t* row_of) {
+  const BlockTiles x = tiles;
+  fill(row_of, -1, x.pairs());
+  for_each_index("block_read rows", x.rows(), [=] __device__(int64_t i) {
+    const BlockTile at = x.tiles[i / kTileRows];
+    const int64_t in_tile = i % kTileRows;
+    if (in_tile < at.rows) row_of[x.order[at.begin + in_tile]] = static_cast<int32_t>(i);
   });
 }
 
@@ -115,22 +136,46 @@ void times_blocks(const BlockTiles& tiles, bool transpose, double alpha, const T
       t.count(), a, b, c);
 }
 
-/// Calls `work(tiles)` slot after slot for groups of heads whose tiles need at most `most` numbers together,
-/// where a row of a tile needs `row_size`.
+/// How many queries and heads are taken together, so that their tiles need at most about `most` numbers,
+/// where a row of a tile needs `row_size`. Few queries leave the tiles of a block half empty, so heads come
+/// second.
+struct BlockTilePiece {
+  int64_t queries, heads;
+  BlockTilePiece(const RetrievalShape& s, int64_t row_size, int64_t most) {
+    constexpr int64_t least = 1024;
+    const int64_t rows = most / row_size, idle = kTileRows * s.blocks();
+    queries = std::min(s.tokens, std::max(least, (rows - idle) / s.slots));
+    heads = std::clamp<int64_t>(rows / (queries * s.slots + idle), 1, s.heads());
+  }
+};
+
+/// Calls `work(tiles)` for pieces of queries and of heads.
 template <class Work>
 void for_block_tiles(const RetrievalShape& s, const int32_t* blocks, int64_t row_size, const Work& work,
-                     int64_t most = int64_t{128} << 20) {
+                     int64_t most = int64_t{256} << 20) {
   if (s.blocks() == 0) return;
-  const int64_t per_head = ceil_div(s.tokens, kTileRows) + s.blocks();
-  const int64_t together = std::clamp<int64_t>(most / (per_head * kTileRows * row_size), 1, s.heads());
-  DeviceArray<int32_t> order(s.heads() * s.tokens), start(s.heads() * (s.blocks() + 1) + 1);
-  DeviceArray<BlockTile> table(together * per_head);
-  for (int64_t slot = 0; slot < s.slots; ++slot) {
-    sort_queries(s, blocks, slot, order.data(), start.data());
-    for (int64_t first = 0; first < s.heads(); first += together) {
-      const BlockTiles tiles{s,        slot,         first,        std::min(together, s.heads() - first),
-                             per_head, order.data(), start.data(), table.data()};
+  const BlockTilePiece piece(s, row_size, most);
+  const int64_t most_pairs = piece.heads * piece.queries * s.slots;
+  const int64_t most_tiles = piece.heads * (ceil_div(piece.queries * s.slots, kTileRows) + s.blocks());
+  DeviceArray<int32_t> order(most_pairs), start(piece.heads * (s.blocks() + 1) + 1), row_of(most_pairs);
+  DeviceArray<BlockTile> table(most_tiles);
+  for (int64_t head = 0; head < s.heads(); head += piece.heads) {
+    for (int64_t query = 0; query < s.tokens; query += piece.queries) {
+      const int64_t heads = std::min(piece.heads, s.heads() - head),
+                    queries = std::min(piece.queries, s.tokens - query);
+      const BlockTiles tiles{s,
+                             head,
+                             heads,
+                             query,
+                             queries,
+                             ceil_div(queries * s.slots, kTileRows) + s.blocks(),
+                             order.data(),
+                             start.data(),
+                             table.data(),
+                             row_of.data()};
+      sort_pairs(tiles, blocks, order.data(), start.data());
       cut_tiles(tiles, table.data());
+      find_rows(tiles, row_of.data());
       work(tiles);
     }
   }
