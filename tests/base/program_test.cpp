@@ -126,8 +126,10 @@ TEST(Program, ExceptionsBecomeExitStatuses) {
 // The real program, as a shell starts it.
 
 TEST(ProgramProcess, LostOutputIsAnError) {
-  for (const char* line :
-       {"tapestry help > /dev/full", "tapestry help >&-", "(tapestry help; echo $? >&2) | true"}) {
+  // Into a pipe whose reader is gone, which shows when nothing can be written any more.
+  const char* broken_pipe =
+      "((trap '' PIPE; while echo x; do :; done) 2>/dev/null; tapestry help; echo $? >&2) | true";
+  for (const char* line : {"tapestry help > /dev/full", "tapestry help >&-", broken_pipe}) {
     const auto result = shell(line);
     EXPECT_TRUE(result.status == 4 || result.errors.find("\n4\n") != std::string::npos)
         << line << result.errors;
