@@ -169,7 +169,7 @@ Matrix token_map(const LayerAtWork& layer, int64_t head, const BsbrOptions& opti
   Matrix scores = layer.scale(0) * layer.products(layer.positioned(q), layer.positioned(k), head);
   Matrix remote = scores;
   if (at_edge)
-    remote = layer.scale(0) * layer.products(rotary_at(q, layer.n_head(), c + options.reach()), k, head);
+    remote = layer.scale(0) * layer.products(rotary_at(q, layer.n_head(), options.edge()), k, head);
   const Tensor gain = layer.parameter("attention.score_gain");
   const double bias = options.score_bias == "off" ? 0 : (gain.defined() ? gain.data<double>()[head] : 1);
   Matrix weights = Matrix::Zero(tokens, tokens);

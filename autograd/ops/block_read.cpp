@@ -39,11 +39,8 @@ struct RunningSoftmax {
 /// multiplied with.
 template <class T>
 OfReaders<T> take_in(int64_t block, int64_t height, T* p, RunningSoftmax<T>& softmax) {
-  OfReaders<T> largest = softmax.largest, sum{}, keep;
-  for (int64_t at = 0; at < block * height; at += height) {
-#pragma omp simd
-    for (int64_t i = 0; i < height; ++i) largest[i] = p[at + i] > largest[i] ? p[at + i] : largest[i];
-  }
+  const OfReaders<T> largest = largest_with(softmax.largest, block, height, p);
+  OfReaders<T> sum{}, keep;
   for (int64_t at = 0; at < block * height; at += height) {
 #pragma omp simd
     for (int64_t i = 0; i < height; ++i) {

@@ -49,23 +49,21 @@ void merge_queries(const BlockTiles& tiles, const T* tile_o, const T* tile_lse, 
   const BlockTiles x = tiles;
   const int64_t d = x.s.head_width, slots = x.s.slots;
   for_each_block("block_read merge", x.heads * x.queries, kWarp, 0, [=] __device__(int64_t i) {
-    const int64_t bh = x.first_head + i / x.queries, token = x.first_query + i % x.queries;
-    const int64_t vector = x.s.head_offset(bh, x.s.tokens) + token * x.s.width();
-    const int64_t scalar = x.s.token_offset(bh) + token;
-    const int32_t* rows = x.row_of + i * slots;
-    const T hidden = -std::numeric_limits<T>::infinity(), before = lse[scalar];
+    const PieceQuery query(x, i);
+    const int32_t* rows = query.rows;
+    const T hidden = -std::numeric_limits<T>::infinity(), before = lse[query.scalar];
     const T largest = block_reduce_row(
         slots, before, [=](int64_t j) { return rows[j] < 0 ? hidden : tile_lse[rows[j]]; }, Max{});
     const T sum = block_sum<T>(
         slots, [=](int64_t j) { return rows[j] < 0 ? T(0) : fast_exp(tile_lse[rows[j]] - largest); });
     const T total = largest + std::log(fast_exp(before - largest) + sum), keep = fast_exp(before - total);
     block_for(d, [=](int64_t e) {
-      T value = keep * o[vector + e];
+      T value = keep * o[query.vector + e];
       for (int64_t j = 0; j < slots && rows[j] >= 0; ++j)
         value += fast_exp(tile_lse[rows[j]] - total) * scale[rows[j]] * tile_o[rows[j] * d + e];
-      o[vector + e] = value;
+      o[query.vector + e] = value;
     });
-    if (threadIdx.x == 0) lse[scalar] = total;
+    if (threadIdx.x == 0) lse[query.scalar] = total;
   });
 }
 
@@ -124,12 +122,10 @@ void add_to_queries(const BlockTiles& tiles, const T* from, T* x) {
   const BlockTiles t = tiles;
   const int64_t d = t.s.head_width, slots = t.s.slots;
   for_each_index("block_read query rows", t.heads * t.queries * d, [=] __device__(int64_t i) {
-    const int64_t query = i / d, bh = t.first_head + query / t.queries;
-    const int64_t token = t.first_query + query % t.queries;
-    const int32_t* rows = t.row_of + query * slots;
+    const PieceQuery query(t, i / d);
     T sum = 0;
-    for (int64_t j = 0; j < slots && rows[j] >= 0; ++j) sum += from[rows[j] * d + i % d];
-    x[t.s.head_offset(bh, t.s.tokens) + token * t.s.width() + i % d] += sum;
+    for (int64_t j = 0; j < slots && query.rows[j] >= 0; ++j) sum += from[query.rows[j] * d + i % d];
+    x[query.vector + i % d] += sum;
   });
 }
 
@@ -170,7 +166,7 @@ void add_summary_gradient(const BlockTiles& tiles, const BlockRead<T>& in, const
     const int32_t* start = x.start + head * (x.s.blocks() + 1) + block;
     T sum = 0;
     for (int32_t at = start[0]; at < start[1]; ++at) {
-      const int64_t slot = x.slot_of(at), token = slot / x.s.slots % x.s.tokens;
+      const int64_t slot = x.slot_of(x.order[at]), token = slot / x.s.slots % x.s.tokens;
       sum += dbias[slot] * r[x.s.head_offset(bh, x.s.tokens) + token * x.s.width() + i % d];
     }
     const T factor = static_cast<T>(x.s.scale) * from.gain_of(x.s.head_of(bh));

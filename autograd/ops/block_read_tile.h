@@ -100,17 +100,24 @@ OfReaders<T> of_readers(const ReaderTile<T>& tile, const F& f) {
   return x;
 }
 
+/// By reader, the largest of `largest` and its scores p [block, height].
+template <class T>
+OfReaders<T> largest_with(OfReaders<T> largest, int64_t block, int64_t height, const T* p) {
+  for (int64_t at = 0; at < block * height; at += height) {
+#pragma omp simd
+    for (int64_t i = 0; i < height; ++i) largest[i] = p[at + i] > largest[i] ? p[at + i] : largest[i];
+  }
+  return largest;
+}
+
 /// By reader, the log of the mean exponential of the scores that are not -infinity, of which there are
 /// `count`; 0 where there is none.
 template <class T>
 OfReaders<T> log_mean_exp(const RetrievalShape& s, int64_t height, const T* p,
                           const OfReaders<int32_t>& count) {
-  OfReaders<T> largest, sum{};
-  largest.fill(std::numeric_limits<T>::lowest());
-  for (int64_t at = 0; at < s.block * height; at += height) {
-#pragma omp simd
-    for (int64_t i = 0; i < height; ++i) largest[i] = p[at + i] > largest[i] ? p[at + i] : largest[i];
-  }
+  OfReaders<T> lowest, sum{};
+  lowest.fill(std::numeric_limits<T>::lowest());
+  const OfReaders<T> largest = largest_with(lowest, s.block, height, p);
   for (int64_t at = 0; at < s.block * height; at += height) {
 #pragma omp simd
     for (int64_t i = 0; i < height; ++i) sum[i] += exp_nonpositive(p[at + i] - largest[i]);

@@ -27,18 +27,17 @@ struct BlockTiles {
   const int32_t* order;    // (head, query, slot), counted from the first ones, by block
   const int32_t* start;    // of the pairs of (head, block) in order [heads, blocks + 1]; last those of none
   const BlockTile* tiles;  // [heads, per_head]
-  const int32_t*
-      row_of;  // [heads, queries, slots] the row of the tiles where each pair is, -1 for an unused slot
+  const int32_t* row_of;   // [heads, queries, slots] where in the tiles each pair is, -1: an unused slot
 
   /// Where the tiles of a block begin; they end where those of the next do.
   __device__ int64_t first_tile(int64_t head, int64_t block) const {
     const int32_t* of_head = start + head * (s.blocks() + 1);
     return head * per_head + (of_head[block] - of_head[0]) / kTileRows + block;
   }
-  /// The place of the pair order[at] in [B, retrieving, T, slots].
-  __device__ int64_t slot_of(int64_t at) const {
-    const int64_t pair = order[at], query = pair / s.slots, slot = pair % s.slots;
-    return s.slot_offset(first_head + query / queries, first_query + query % queries, slot);
+  /// The place of a pair of the piece in [B, retrieving, T, slots].
+  __device__ int64_t slot_of(int64_t pair) const {
+    const int64_t query = pair / s.slots, head = query / queries;
+    return s.slot_offset(first_head + head, first_query + query % queries, pair % s.slots);
   }
   int64_t pairs() const { return heads * queries * s.slots; }
   int64_t count() const { return heads * per_head; }
@@ -56,10 +55,23 @@ struct BlockRow {
     used = in_tile < at.rows;
     bh = x.first_head + tile / x.per_head;
     block = at.block;
-    slot = used ? x.slot_of(at.begin + in_tile) : 0;
+    slot = used ? x.slot_of(x.order[at.begin + in_tile]) : 0;
     token = slot / x.s.slots % x.s.tokens;
     vector = x.s.head_offset(bh, x.s.tokens) + token * x.s.width();
     scalar = x.s.token_offset(bh) + token;
+  }
+};
+
+/// A query of the piece, counted over its heads: where its numbers lie, and the rows of the tiles where its
+/// slots are, up to the first that is below 0.
+struct PieceQuery {
+  int64_t vector, scalar;  // as of BlockRow
+  const int32_t* rows;
+  __device__ PieceQuery(const BlockTiles& x, int64_t query) {
+    const int64_t bh = x.first_head + query / x.queries, token = x.first_query + query % x.queries;
+    vector = x.s.head_offset(bh, x.s.tokens) + token * x.s.width();
+    scalar = x.s.token_offset(bh) + token;
+    rows = x.row_of + query * x.s.slots;
   }
 };
 
@@ -70,9 +82,8 @@ inline void sort_pairs(const BlockTiles& tiles, const int32_t* blocks, int32_t* 
   DeviceArray<int32_t> keys_array(x.pairs());
   int32_t* keys = keys_array.data();
   for_each_index("block_read keys", x.pairs(), [=] __device__(int64_t i) {
-    const int64_t query = i / x.s.slots, head = query / x.queries;
-    const int64_t at = x.s.slot_offset(x.first_head + head, x.first_query + query % x.queries, i % x.s.slots);
-    keys[i] = static_cast<int32_t>(head * keys_a_head + (blocks[at] < 0 ? x.s.blocks() : blocks[at]));
+    const int64_t head = i / x.s.slots / x.queries, block = blocks[x.slot_of(i)];
+    keys[i] = static_cast<int32_t>(head * keys_a_head + (block < 0 ? x.s.blocks() : block));
   });
   sort_places(keys, x.pairs(), x.heads * keys_a_head, order, start);
 }

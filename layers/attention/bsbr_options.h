@@ -38,6 +38,8 @@ struct BsbrOptions {
   int64_t retrieved() const;
   /// Tokens before its chunk that a token also reads locally.
   int64_t reach() const;
+  /// Where tokens are scored that are retrieved at the edge: the first distance that no local key has.
+  int64_t edge() const { return chunk + reach(); }
   /// What is read locally.
   Visible visible() const { return {.chunk = chunk, .reach = reach(), .sink = sink}; }
   /// Heads that read tokens of retrieved blocks, of so many.

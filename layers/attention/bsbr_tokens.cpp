@@ -29,9 +29,7 @@ Tensor BsbrTokens::operator()(const Tensor& x) const {
   return out_(block_retrieval(local, remote, v, r, h, score_gain_, retrieval()));
 }
 
-Tensor BsbrTokens::at_edge(const Tensor& q) const {
-  return rotary_at(q, n_head(), options_.chunk + options_.reach());
-}
+Tensor BsbrTokens::at_edge(const Tensor& q) const { return rotary_at(q, n_head(), options_.edge()); }
 
 // The mean of the projections is the projection of the mean.
 Tensor BsbrTokens::block_keys(const Tensor& x, const Tensor& k) const {

@@ -21,8 +21,7 @@ class BsbrTokens : public ProjectedAttention {
   BlockRetrieval retrieval() const;
   /// Whether what is retrieved is scored as if it were just out of local reach, wherever it is.
   bool retrieves_at_edge() const { return dims_.rotary && options_.retrieved_positions == "edge"; }
-  /// Projected queries [B, T, C], turned against keys that are not: by the first distance that no local key
-  /// has.
+  /// Projected queries [B, T, C], turned by the edge against keys that are not turned.
   Tensor at_edge(const Tensor& q) const;
   /// What blocks are found by, means of k or of x through h: [B, floor((T - 1) / block), C].
   Tensor block_keys(const Tensor& x, const Tensor& k) const;

@@ -92,6 +92,7 @@ TEST(BsbrOptions, WhatDoesNotGoTogetherIsNamed) {
       {"read = tokens\nfeature_map = elu1", "bsbr.feature_map"},
       {"read = tokens\nread_norm = rms", "bsbr.read_norm"},
       {"read = tokens\ncompression = 4", "bsbr.compression"},
+      {"score_bias = off\nsoftmax = hierarchical", "bsbr.softmax = hierarchical needs"},
       {"read = state\nkeys = shared", "bsbr.keys"},
       {"read = state\nnormalise = true", "bsbr.feature_map = elu1"},
       {"read = state\nfeature_map = elu1\nnormalise = true\nread_norm = rms", "exclude"},
