@@ -97,6 +97,16 @@ const Option* OptionSection::find(const std::string& option) const {
   return found == options.end() ? nullptr : &*found;
 }
 
+void fill_former_options(const std::vector<const OptionSection*>& sections, Config& config) {
+  for (const OptionSection* section : sections) {
+    for (const Option& option : section->options) {
+      const std::string key = join(section->name, ".", option.name);
+      if (!option.former.empty() && config.find(key) == nullptr)
+        config.set(key, option.former, "written before there was this key");
+    }
+  }
+}
+
 std::string format_value(int64_t value) { return std::to_string(value); }
 
 std::string format_value(double value) {

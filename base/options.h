@@ -43,6 +43,7 @@ struct Option {
   std::function<std::string(const void*)> get;         // the text that `set` reads back to the same value
   bool layered = false;                                // `[layer.N]` may override it
   bool takes_words = false;                            // so do words of the command line without a --key
+  std::string former = {};                             // what it was in models older than the key
 };
 
 /// A named group of keys: `[bsbr] chunk` in a file, `--bsbr.chunk` on the command line. The section
@@ -73,6 +74,12 @@ class OptionTable : public OptionSection {
   /// them: `tapestry verify a.h5 b.h5`. A verb has one such key at most.
   OptionTable& plain_words(const std::string& key) {
     for (Option& option : options) option.takes_words |= option.name == key;
+    return *this;
+  }
+  /// What the key, added before, was in models written before it existed, if that is not its default now.
+  OptionTable& formerly(const std::string& key, const std::string& text) {
+    for (Option& option : options)
+      if (option.name == key) option.former = text;
     return *this;
   }
   /// Lets `[layer.N]` override every key of this section.
@@ -174,6 +181,10 @@ void read_config_text(const std::string& text, const std::string& name,
 /// Throws one Error(usage) that lists all that is wrong.
 void read_command_line(const std::vector<std::string>& words, const std::vector<const OptionSection*>& known,
                        Config& config);
+
+/// Gives keys that the config of a stored model lacks what they formerly were: a new key with another default
+/// does not change the models that were there before it.
+void fill_former_options(const std::vector<const OptionSection*>& sections, Config& config);
 
 /// INI text of every key of `sections` at its resolved value, `[layer.N]` overrides included; a comment says
 /// where a value came from unless it is the default. Reads back to the same values.

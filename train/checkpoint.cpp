@@ -164,6 +164,7 @@ const Config& Checkpoint::config() const {
   return as_checkpoint(path_, [&]() -> const Config& {
     Config config;
     read_config_text(file_.read_text("config"), "config", run_sections(), config);
+    fill_former_options(model_sections(), config);
     return config_.emplace(std::move(config));
   });
 }

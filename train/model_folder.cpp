@@ -126,6 +126,7 @@ void FolderSource::read_config() {
       set_option(known, join(section, ".", name), value, file, config_, wrong);
   }
   wrong.throw_if_any(Exit::input);
+  fill_former_options(model_sections(), config_);
 }
 
 /// What a model built from the options has, and nothing else.

@@ -77,6 +77,8 @@ const OptionTable<BsbrOptions>& bsbr_options() {
                "literal: the published formula of read = state, unscaled states without a gate; keys given "
                "explicitly win",
                one_of({"none", "literal"}))
+          .formerly("softmax", "flat")
+          .formerly("retrieved_positions", "own")
           .per_layer();
   return table;
 }

@@ -95,5 +95,17 @@ TEST(Options, TableKnowsDefaultsAndKinds) {
   EXPECT_EQ(net_options().find("attention")->default_text, "block");
 }
 
+TEST(Options, AKeyThatAStoredModelLacksIsWhatItFormerlyWas) {
+  auto table = block_options();
+  table.formerly("read", "state");
+  Config config;
+  fill_former_options({&table}, config);
+  EXPECT_EQ(config.get(block_options()).read, "state");
+  EXPECT_EQ(config.values().size(), 1u);
+  config.set("block.read", "tokens", "file");
+  fill_former_options({&table}, config);
+  EXPECT_EQ(config.get(block_options()).read, "tokens");
+}
+
 }  // namespace
 }  // namespace tapestry

@@ -6,6 +6,7 @@
 #include <limits>
 #include <optional>
 
+#include "layers/attention/bsbr_options.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/forged_file.h"
 #include "tests/support/tiny_checkpoint.h"
@@ -50,6 +51,14 @@ TEST_F(CheckpointFaults, WeightsOnlyIsAWholeFileThatCannotBeResumed) {
   const auto model = make_unset_model(weights);
   const auto optimizer = make_optimizer(weights.config().get(optim_options()), model->parameters());
   expect_error(Exit::checkpoint, "train.init", [&] { weights.load_optimizer(*optimizer); });
+}
+
+TEST_F(CheckpointFaults, AModelKeepsTheMeaningItHadBeforeAnOptionWasThere) {
+  const auto softmax = [](const Config& config) { return config.get(bsbr_options()).softmax; };
+  EXPECT_EQ(softmax(Checkpoint(folder_ / "good.h5").config()), "flat");  // its config does not have the key
+  EXPECT_EQ(softmax(Config()), "auto");
+  TinyCheckpoint(8, false, "[bsbr]\nsoftmax = auto\n").save(folder_ / "newer.h5", 3);
+  EXPECT_EQ(softmax(Checkpoint(folder_ / "newer.h5").config()), "auto");
 }
 
 /// One fault, which the check names and loading refuses, with exit 7.

@@ -153,6 +153,10 @@ TEST_F(ConvertCommand, AnyModelSurvivesAFolderOfItsOwn) {
   expect_done(convert("back.h5", "exported-again", "--to tapestry"));
   for (const char* name : {"/config.json", "/model.safetensors"})
     EXPECT_EQ(read_text(folder_ / "exported-again" + name), read_text(folder_ / "exported" + name));
+  Json older = Json::parse(read_text(folder_ / "exported/config.json"));
+  EXPECT_EQ(older["options"]["bsbr"].erase("softmax"), 1u);
+  write_text(folder_ / "exported/config.json", older.dump());
+  EXPECT_EQ(open_model_source(folder_ / "exported")->config().find("bsbr.softmax")->text, "flat");
   expect_done(convert("exported", "standard", "--attention standard --to gpt2"));
   EXPECT_EQ(Json::parse(read_text(folder_ / "standard/config.json"))["custom"], 7);
 }
