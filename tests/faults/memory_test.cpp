@@ -2,6 +2,8 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <filesystem>
+#include <functional>
 #include <new>
 #include <optional>
 
@@ -11,7 +13,9 @@
 #include "eval/commands.h"
 #include "tests/base/example_options.h"
 #include "tests/faults/saving.h"
+#include "tests/support/same_run.h"
 #include "tests/support/tiny_run.h"
+#include "train/checkpoint_faults.h"
 #include "train/commands.h"
 #include "train/run_log.h"
 
@@ -45,8 +49,8 @@ class Memory : public testing::Test, protected TinyRun {
 
   /// Runs the words of a command line in this process, with the n-th allocation failing.
   int status_with_failure(const std::vector<std::string>& words, int64_t n, bool later_too) {
-    static const std::vector<Command> commands = {verify_command(), inspect_command(), prepare_command(),
-                                                  generate_command()};
+    static const std::vector<Command> commands = {train_command(),   eval_command(),    generate_command(),
+                                                  prepare_command(), inspect_command(), verify_command()};
     testing::internal::CaptureStdout();
     testing::internal::CaptureStderr();
     fired = false;
@@ -64,7 +68,9 @@ class Memory : public testing::Test, protected TinyRun {
   }
 
   /// Lets the 1st, 2nd, 3rd allocation of a command fail, then ever larger ones, until it comes to its end.
-  void sweep(const std::vector<std::string>& words) {
+  /// `look` sees what each failure leaves behind.
+  void sweep(
+      const std::vector<std::string>& words, const std::function<void()>& look = [] {}) {
     int failures = 0;
     for (int64_t n = 0;; n += 1 + n / 20) {
       const int status = status_with_failure(words, n, failures % 2 == 1);
@@ -77,6 +83,7 @@ class Memory : public testing::Test, protected TinyRun {
       if (status == 6) {
         ASSERT_THAT(errors_, testing::HasSubstr("out of memory")) << n;
       }
+      look();
     }
     EXPECT_GT(failures, 50);
   }
@@ -100,6 +107,27 @@ TEST_F(Memory, PrepareSurvivesEachFailedAllocation) {
 
 TEST_F(Memory, GenerateSurvivesEachFailedAllocation) {
   sweep({"generate", "--checkpoint", file("run", "last.h5"), "--prompt", "the cat", "--length", "5"});
+}
+
+TEST_F(Memory, EvalSurvivesEachFailedAllocation) {
+  sweep({"eval", "--checkpoint", file("run", "last.h5"), "--tokens", folder_ / "tokens.h5", "--run.threads",
+         "1"});
+}
+
+TEST_F(Memory, TrainSurvivesEachFailedAllocationAndLeavesWholeCheckpoints) {
+  int64_t checkpoints = 0;
+  sweep({"train", "--config", folder_ / "tiny.ini", "--train.out", folder_ / "swept", "--train.max_steps",
+         "2", "--train.checkpoint_every", "1", "--overwrite"},
+        [&] {
+          if (!std::filesystem::exists(file("swept", "last.h5"))) return;
+          FaultList faults;
+          find_checkpoint_faults(file("swept", "last.h5"), faults);
+          EXPECT_THAT(faults.lines(), testing::IsEmpty());
+          ++checkpoints;
+        });
+  EXPECT_GT(checkpoints, 10);
+  ASSERT_EQ(train("undisturbed", "--train.max_steps 2 --train.checkpoint_every 1").status, 0);
+  expect_same_run(folder_ / "swept", folder_ / "undisturbed");
 }
 
 TEST(Pool, TakesABlockBackWithoutMemory) {
