@@ -33,6 +33,7 @@ class Subject {
         training_(shape.training),
         grad_clip_(plan.optim.grad_clip),
         learning_rate_(plan.optim.learning_rate),
+        seed_(plan.seed),
         tokens_(random_tokens(shape, options.vocab_size, combine_keys(plan.seed, 0))),
         targets_(random_tokens(shape, options.vocab_size, combine_keys(plan.seed, 1))) {
     model_.set_recompute(plan.recompute);
@@ -48,7 +49,7 @@ class Subject {
     }
     int64_t saved = 0;
     {
-      Tape tape(combine_keys(grad_clip_, optimizer_->steps()));
+      Tape tape(combine_keys(seed_, optimizer_->steps()));
       const Tensor loss = model_.loss(tokens_, targets_);
       saved = tape.saved_bytes();
       tape.backward(loss);
@@ -66,6 +67,7 @@ class Subject {
   std::unique_ptr<Optimizer> optimizer_;
   bool training_;
   double grad_clip_, learning_rate_;
+  uint64_t seed_;
   Tensor tokens_, targets_;
 };
 

@@ -144,18 +144,22 @@ void add_row(Report::Table& table, const Case& c, const BenchFigures& f) {
              f.peak_bytes, f.run_bytes, f.saved_bytes, f.peak_resident_bytes, f.page_faults});
 }
 
-/// One row for each case of standard attention, done by PyTorch right after ours.
-void add_peers(Report& report, const BenchOptions& options, const std::vector<Case>& cases,
-               const std::vector<BenchFigures>& figures, const BenchPlan& plan) {
+/// What was measured of a case: ours, and of standard attention right after it PyTorch's if that is asked
+/// for.
+struct Measured {
+  BenchFigures ours;
+  std::optional<TorchFigures> torch = {};
+};
+
+void add_peers(Report& report, const std::vector<Case>& cases, const std::vector<Measured>& all) {
   auto& table = report.table("peers", {"peer", "precision", "threads", "seq_len", "batch_size", "seconds",
                                        "fastest_seconds", "times_slower"});
   for (size_t i = 0; i < cases.size(); ++i) {
+    const auto& [ours, torch] = all[i];
+    if (!torch) continue;
     const auto& [name, model, shape, precision, threads] = cases[i];
-    if (name != "standard") continue;
-    cases[i].set_up(plan.device);
-    const TorchFigures torch = bench_torch(options.peers, model, shape, plan);
-    table.row({"torch " + torch.version, precision, threads, shape.seq_len, shape.batch_size, torch.median,
-               torch.fastest, torch.median / figures[i].run.median});
+    table.row({"torch " + torch->version, precision, threads, shape.seq_len, shape.batch_size, torch->median,
+               torch->fastest, torch->median / ours.run.median});
   }
 }
 
@@ -174,11 +178,11 @@ std::vector<BenchSeries> series_of(const std::vector<Case>& cases, const std::ve
   return all;
 }
 
-std::vector<BenchSeries> series_of(const std::vector<Case>& cases, const std::vector<BenchFigures>& figures) {
+std::vector<BenchSeries> series_of(const std::vector<Case>& cases, const std::vector<Measured>& all) {
   std::vector<double> seconds, bytes;
   for (size_t i = 0; i < cases.size(); ++i) {
-    seconds.push_back(figures[i].run.median);
-    bytes.push_back(static_cast<double>(figures[i].run_bytes) /
+    seconds.push_back(all[i].ours.run.median);
+    bytes.push_back(static_cast<double>(all[i].ours.run_bytes) /
                     static_cast<double>(cases[i].shape.batch_size));
   }
   return series_of(cases, seconds, bytes);
@@ -202,10 +206,6 @@ void add_exponents(Report& report, const std::vector<BenchSeries>& all) {
   }
 }
 
-void plot_if_asked(const BenchOptions& options, const std::vector<BenchSeries>& all) {
-  if (!options.plots.empty() && !plot_bench(options.plots, all)) say_not_drawn("bench", options.plots);
-}
-
 Report start_report(const BenchOptions& options, const ModelOptions& model) {
   Report report;
   report.add("mode", options.mode);
@@ -215,18 +215,16 @@ Report start_report(const BenchOptions& options, const ModelOptions& model) {
 }
 
 Report report_of(const BenchOptions& options, const std::vector<Case>& cases,
-                 const std::vector<BenchFigures>& figures, const BenchPlan& plan) {
+                 const std::vector<Measured>& all) {
   Report report = start_report(options, cases.front().model);
   auto& table = report.table(
       "results", {"attention", "precision", "threads", "seq_len", "batch_size", "seconds", "fastest_seconds",
                   "processor_seconds", "tokens_per_second", "gemm_share", "processor_gemm_share",
                   "gemm_gflops_per_second", "product_gflop", "attention_gflop", "peak_bytes", "run_bytes",
                   "saved_bytes", "peak_resident_bytes", "page_faults"});
-  for (size_t i = 0; i < cases.size(); ++i) add_row(table, cases[i], figures[i]);
-  const auto series = series_of(cases, figures);
-  add_exponents(report, series);
-  plot_if_asked(options, series);
-  if (!options.peers.empty()) add_peers(report, options, cases, figures, plan);
+  for (size_t i = 0; i < cases.size(); ++i) add_row(table, cases[i], all[i].ours);
+  add_exponents(report, series_of(cases, all));
+  if (!options.peers.empty()) add_peers(report, cases, all);
   return report;
 }
 
@@ -244,7 +242,6 @@ Report report_of(const BenchOptions& options, const std::vector<Case>& cases,
                f.token.median, f.token.fastest, f.token.processor,
                static_cast<double>(batch) / f.token.median, f.state_bytes, f.held_bytes, f.read_seconds});
   }
-  plot_if_asked(options, series_of(cases, figures));
   return report;
 }
 
@@ -265,21 +262,23 @@ std::vector<DecodeFigures> decode(const std::vector<Case>& cases, const Config& 
   return all;
 }
 
-std::vector<BenchFigures> measure(const std::vector<Case>& cases, const Config& config, BenchPlan plan,
-                                  const std::function<void(const Case&)>& after_run) {
-  std::vector<BenchFigures> figures;
+std::vector<Measured> measure(const std::vector<Case>& cases, const std::string& peer, const Config& config,
+                              BenchPlan plan, const std::function<void(const Case&)>& after_run) {
+  std::vector<Measured> all;
   for (const Case& c : cases) {
     plan.after_run = [&] { after_run(c); };
     c.set_up(plan.device);
-    figures.push_back(bench(c.model, config, c.shape, plan));
+    all.push_back({bench(c.model, config, c.shape, plan)});
+    if (!peer.empty() && c.name == "standard") all.back().torch = bench_torch(peer, c.model, c.shape, plan);
   }
-  return figures;
+  return all;
 }
 
 Exit run_bench(const Config& config) {
   const auto options = config.get(bench_options());
   const auto report_to = config.get(report_options());
   check_report_destination(report_to);
+  if (!options.plots.empty()) make_folder(options.plots);
   const auto run = config.get(run_options());
   const std::vector<Case> cases = cases_of(options, config.get(model_options()), run);
   const BenchPlan plan{.warmup = options.warmup,
@@ -296,10 +295,17 @@ Exit run_bench(const Config& config) {
     progress.update(++done, join(c.name, " ", c.shape.seq_len));
     throw_if_stop_requested();
   };
-  const Report report = decoding ? report_of(options, cases, decode(cases, config, plan, after_run))
-                                 : report_of(options, cases, measure(cases, config, plan, after_run), plan);
-  progress.finish();
-  report.write(report_to);
+  const auto finish = [&](const auto& figures, const BenchUnits& units) {
+    progress.finish();
+    report_of(options, cases, figures).write(report_to);
+    if (!options.plots.empty() && !plot_bench(options.plots, series_of(cases, figures), units))
+      say_not_drawn("bench", options.plots);
+  };
+  if (decoding)
+    finish(decode(cases, config, plan, after_run), {"seconds a token", "bytes of state"});
+  else
+    finish(measure(cases, options.peers, config, plan, after_run),
+           {"seconds a sequence", "bytes a sequence"});
   return Exit::done;
 }
 

@@ -56,11 +56,11 @@ std::string script(const std::vector<BenchSeries>& all, const Axis& axis) {
 
 }  // namespace
 
-bool plot_bench(const std::string& folder, const std::vector<BenchSeries>& all) {
+bool plot_bench(const std::string& folder, const std::vector<BenchSeries>& all, const BenchUnits& units) {
   make_folder(folder);
   bool drawn = true;
-  for (const Axis& axis : {Axis{"time", "seconds a sequence", &BenchSeries::seconds},
-                           Axis{"memory", "bytes a sequence", &BenchSeries::bytes}}) {
+  for (const Axis& axis : {Axis{"time", units.seconds, &BenchSeries::seconds},
+                           Axis{"memory", units.bytes, &BenchSeries::bytes}}) {
     write_file_atomically(join(folder, "/", axis.file, ".csv"), csv(all, axis));
     drawn = draw_with_gnuplot(folder, axis.file, script(all, axis)) && drawn;
   }

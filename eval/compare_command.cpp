@@ -145,19 +145,23 @@ Tensor map_tokens(const CompareOptions& options, const TokenSource& text, int64_
   return Tensor::from(tokens, {1, count});
 }
 
-/// Whether all pictures could be drawn.
-bool add_maps(Report& report, const CompareOptions& options, const LoadedModel& a, const LoadedModel& b,
-              const Tensor& tokens) {
+std::vector<HeadDensity> draw_maps(const CompareOptions& options, const LoadedModel& a, const LoadedModel& b,
+                                   const Tensor& tokens) {
   const ModelOptions &of_a = a.model->options(), &of_b = b.model->options();
   const PictureOptions pictures{parse_ranges("layer", options.layers, std::min(of_a.n_layer, of_b.n_layer)),
                                 parse_ranges("head", options.heads, std::min(of_a.n_head, of_b.n_head)),
                                 options.threshold};
   bool drawn = true;
+  std::vector<HeadDensity> densities = draw_attention(options.maps, a, b, tokens, pictures, drawn);
+  if (!drawn) say_not_drawn("compare", options.maps);
+  return densities;
+}
+
+void add_maps(Report& report, const CompareOptions& options, const std::vector<HeadDensity>& densities,
+              int64_t tokens) {
   Report::Table& table = report.table("attention", {"layer", "head", "density_a", "density_b"});
-  for (const HeadDensity& found : draw_attention(options.maps, a, b, tokens, pictures, drawn))
-    table.row({found.layer, found.head, found.a, found.b});
-  report.add("maps", options.maps).add("map_tokens", tokens.dim(1)).add("threshold", options.threshold);
-  return drawn;
+  for (const HeadDensity& found : densities) table.row({found.layer, found.head, found.a, found.b});
+  report.add("maps", options.maps).add("map_tokens", tokens).add("threshold", options.threshold);
 }
 
 Exit compare(const Config& config) {
@@ -171,6 +175,11 @@ Exit compare(const Config& config) {
   const auto trained = [](const LoadedModel& model) { return model.config.get(data_options()).seq_len; };
   const int64_t seq_len = options.seq_len > 0 ? options.seq_len : std::min(trained(a), trained(b));
   const auto text = open_tokens(options, a, b, seq_len, config.get(run_options()).seed);
+  // What may be refused comes before what takes long.
+  if (!options.plots.empty()) make_folder(options.plots);
+  std::vector<HeadDensity> densities;
+  const Tensor mapped = map_tokens(options, *text, seq_len);
+  if (!options.maps.empty()) densities = draw_maps(options, a, b, mapped);
   Progress progress("compare", std::min(options.windows, (text->size() - 1) / seq_len), "windows");
   const Comparison found =
       compare_models(*a.model, *b.model, *text, seq_len, options.windows, [&](const Comparison& now) {
@@ -179,11 +188,10 @@ Exit compare(const Config& config) {
       });
   progress.finish();
   Report report = report_of(options, a, b, found);
+  if (!options.maps.empty()) add_maps(report, options, densities, mapped.dim(1));
+  report.write(report_to);
   if (!options.plots.empty() && !plot_comparison(options.plots, found))
     say_not_drawn("compare", options.plots);
-  if (!options.maps.empty() && !add_maps(report, options, a, b, map_tokens(options, *text, seq_len)))
-    say_not_drawn("compare", options.maps);
-  report.write(report_to);
   return Exit::done;
 }
 

@@ -86,31 +86,40 @@ class LossByPosition {
   std::vector<NllSum> sums_;
 };
 
-/// Bytes and words of the first `count` tokens of a split.
-TextCounts counts_of(const TokenFile& file, Split split, const Tokenizer& tokenizer, int64_t count) {
+/// Bytes and words of the first `count` tokens of a split, and that number.
+struct TextSize {
+  int64_t tokens;
+  TextCounts text;
+};
+TextSize size_of(const TokenFile& file, Split split, const Tokenizer& tokenizer, int64_t count) {
   const auto text = file.tokens(split);
-  if (count == text->size()) return file.text(split);
+  if (count == text->size()) return {count, file.text(split)};
   std::vector<int32_t> tokens(count);
   text->read(0, count, tokens.data());
   WordCounter words;
   const std::string bytes = tokenizer.decode(tokens);
   words.add(bytes);
-  return {.bytes = static_cast<int64_t>(bytes.size()), .words = words.count()};
+  return {count, {.bytes = static_cast<int64_t>(bytes.size()), .words = words.count()}};
 }
 
+/// A few tokens are not scored, the first one and with some strides more: what a byte or a word costs is the
+/// mean of a token times the tokens that it has.
 Report report_of(const EvalOptions& options, const EvalProtocol& protocol, const NllSum& sum,
-                 const TextCounts& text) {
-  const auto per = [&](int64_t count) { return std::exp(sum.nll / static_cast<double>(count)); };
+                 const TextSize& size) {
+  const TextCounts& text = size.text;
+  const auto nats_per = [&](int64_t count) {
+    return sum.mean() * static_cast<double>(size.tokens) / static_cast<double>(count);
+  };
   Report report;
   report.add("checkpoint", options.checkpoint).add("tokens_file", options.tokens).add("split", options.split);
   report.add("protocol", options.protocol).add("seq_len", protocol.seq_len);
   if (protocol.strided) report.add("stride", protocol.stride);
   report.add("tokens_scored", sum.tokens).add("bytes", text.bytes).add("words", text.words);
   report.add("total_nll", sum.nll).add("mean_nll", sum.mean()).add("perplexity", std::exp(sum.mean()));
-  if (text.words > 0) report.add("perplexity_per_word", per(text.words));
+  if (text.words > 0) report.add("perplexity_per_word", std::exp(nats_per(text.words)));
   if (text.bytes > 0) {
-    report.add("perplexity_per_byte", per(text.bytes));
-    report.add("bits_per_byte", sum.nll / std::log(2.0) / static_cast<double>(text.bytes));
+    report.add("perplexity_per_byte", std::exp(nats_per(text.bytes)));
+    report.add("bits_per_byte", nats_per(text.bytes) / std::log(2.0));
   }
   return report;
 }
@@ -136,7 +145,7 @@ Exit eval_text(const EvalOptions& options, const ReportOptions& report_to, Devic
   progress.finish();
   check(std::isfinite(sum.mean()), Exit::nonfinite, "the loss of ", options.checkpoint, " on ", text->name(),
         " is not finite: ", sum.mean());
-  Report report = report_of(options, protocol, sum, counts_of(file, split, *loaded.tokenizer, count));
+  Report report = report_of(options, protocol, sum, size_of(file, split, *loaded.tokenizer, count));
   if (const auto share = keys_read_share(loaded.config, protocol.seq_len))
     report.add("keys_read_share", *share);
   if (options.by_position > 0) by_position.add_to(report);

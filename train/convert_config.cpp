@@ -81,8 +81,9 @@ void apply_given(const Config& given, const std::set<std::string>& in_use, Confi
 }
 
 /// What lets bsbr layers that are new read as the original does: all heads, each token by its own score,
-/// without a bias, and where it is.
-void set_bsbr_defaults(const std::vector<int64_t>& layers, bool others, Config& config) {
+/// without a bias, and where it is. What the user gave stays; what [bsbr] says of `others`, bsbr layers that
+/// were there before, is not for the new ones.
+void set_bsbr_defaults(const std::vector<int64_t>& layers, bool others, const Config& given, Config& config) {
   std::vector<std::string> sections;
   if (!others) sections.push_back("bsbr.");
   for (const int64_t layer : layers)
@@ -90,7 +91,7 @@ void set_bsbr_defaults(const std::vector<int64_t>& layers, bool others, Config& 
   for (const auto& [key, value] :
        {std::pair("score_bias", "off"), std::pair("softmax", "flat"), std::pair("retrieval_heads", "all"),
         std::pair("retrieved_positions", "own")}) {
-    if (config.find(std::string("bsbr.") + key)) continue;
+    if ((others ? given : config).find(std::string("bsbr.") + key)) continue;
     for (const std::string& section : sections)
       if (!config.find(section + key)) config.set(section + key, value, kByConversion);
   }
@@ -161,7 +162,7 @@ Config converted_config(const ModelSource& source, const ConvertOptions& options
   for (size_t layer = 0; layer < now.size(); ++layer)
     if (now[layer] == "bsbr" && was[layer] != "bsbr") new_bsbr.push_back(static_cast<int64_t>(layer));
   const bool old_bsbr = std::find(was.begin(), was.end(), "bsbr") != was.end();
-  if (!new_bsbr.empty()) set_bsbr_defaults(new_bsbr, old_bsbr, config);
+  if (!new_bsbr.empty()) set_bsbr_defaults(new_bsbr, old_bsbr, given, config);
   set_length(source, options, config);
   check_model_options(config.get(model_options()));
   return config;

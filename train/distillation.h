@@ -26,6 +26,7 @@ class Teacher {
                           options_.match_attention);
   }
 
+  int64_t parameter_count() const { return model_->parameter_count(); }
   /// Names the weights, wherever they were read from.
   const std::string& sha256() const { return sha256_; }
 

@@ -63,7 +63,9 @@ MemoryForecast forecast_memory(const LanguageModel& model, const MemoryPlan& pla
   const double tokens = static_cast<double>(plan.batch_size * plan.seq_len);
   const double row = tokens * options.n_embd * kFloat, inner = tokens * options.inner() * kFloat;
   const int64_t logit_rows = cpu::logit_rows<float>(plan.batch_size * plan.seq_len, options.vocab_size);
-  const double logits = static_cast<double>(kFloat * options.vocab_size * (logit_rows + options.n_embd));
+  const int64_t predictors = plan.teacher_parameters > 0 ? 2 : 1;
+  const double logits =
+      static_cast<double>(kFloat * options.vocab_size * (predictors * logit_rows + options.n_embd));
 
   // Kept by the time of the loss, and the most that the blocks hold beyond that on the way back.
   double kept = row, blocks = 0;
@@ -82,7 +84,7 @@ MemoryForecast forecast_memory(const LanguageModel& model, const MemoryPlan& pla
   int64_t trained = 0;
   for (const auto& [name, parameter] : model.parameters())
     if (!parameter.frozen()) trained += kFloat * parameter.shape().size();
-  return {.parameters = parameters,
+  return {.parameters = parameters + kFloat * plan.teacher_parameters,
           .gradients = trained,
           .optimizer = plan.moments * trained,
           .activations = static_cast<int64_t>(kept + std::max(blocks, 2 * row + logits)),

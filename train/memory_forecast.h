@@ -10,7 +10,8 @@ namespace tapestry {
 struct MemoryPlan {
   int64_t batch_size = 1;
   int64_t seq_len = 1;
-  int64_t moments = 2;  // tensors that the optimizer keeps for each parameter
+  int64_t moments = 2;             // tensors that the optimizer keeps for each parameter
+  int64_t teacher_parameters = 0;  // numbers of a model that it learns from
   bool recompute = false;
 };
 

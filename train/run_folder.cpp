@@ -80,10 +80,9 @@ RunFolder::RunFolder(const fs::path& path, Mode mode) : path_(make_folder(path))
     check(has_checkpoint, Exit::checkpoint, path_.string(),
           " holds no last.h5 or other checkpoint to resume from");
   }
-  if (mode == Mode::overwrite) remove_run();
 }
 
-void RunFolder::remove_run() const {
+void RunFolder::clear() const {
   for (const fs::path& file : numbered()) fs::remove(file);
   for (const fs::path& file : {last(), best(), metrics(), config()}) fs::remove(file);
 }

@@ -27,8 +27,11 @@ class RunFolder {
   enum class Mode { fresh, resume, overwrite };
 
   /// Creates and locks the folder. Fresh: refuses a folder that holds a run (Exit::usage); resume: needs one
-  /// (Exit::checkpoint); overwrite: removes the files of the old run. A folder in use is Exit::busy.
+  /// (Exit::checkpoint); overwrite: leaves what is there until `clear`. A folder in use is Exit::busy.
   RunFolder(const std::filesystem::path& path, Mode mode);
+
+  /// Removes the files of a run.
+  void clear() const;
 
   std::filesystem::path config() const { return path_ / "config.ini"; }
   std::filesystem::path metrics() const { return path_ / "metrics.csv"; }
@@ -43,8 +46,6 @@ class RunFolder {
   void prune(int64_t keep) const;
 
  private:
-  void remove_run() const;
-
   std::filesystem::path path_;
   FileLock lock_;
 };

@@ -17,7 +17,7 @@ constexpr const char* kHeader =
     "step,tokens,train_loss,valid_loss,valid_perplexity,learning_rate,grad_norm,tokens_per_second,seconds,"
     "peak_memory_bytes\n";
 
-/// Empty where nothing was measured; "inf" and "nan" are not measured numbers and never stand in the file.
+/// Empty where nothing was measured.
 std::string cell(double value) { return std::isnan(value) ? "" : format_value(value); }
 
 /// The header and the lines up to `last_step`; a line that a crash left unfinished has no end and is dropped.

@@ -12,8 +12,9 @@ namespace {
 /// What a resumed run may do otherwise than the run that it continues.
 bool free_on_resume(const std::string& key) {
   static const std::set<std::string> keys = {
-      "train.out",         "train.max_steps",        "train.log_every", "train.keep",  "train.eval_every",
-      "train.eval_tokens", "train.checkpoint_every", "train.recompute", "data.tokens", "run.precision"};
+      "train.out",        "train.max_steps",   "train.log_every",        "train.keep",
+      "train.eval_every", "train.eval_tokens", "train.checkpoint_every", "train.recompute",
+      "train.teacher",    "data.tokens",       "run.precision"};
   return keys.contains(key) || key == "run.threads" || key == "run.device";
 }
 

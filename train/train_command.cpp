@@ -34,11 +34,18 @@ std::unique_ptr<BatchSource> make_batches(const RunSetup& setup, const TrainingD
                        .seed = setup.run.seed});
 }
 
-void print_sizes(const RunSetup& setup, const LanguageModel& model, const TrainingData& data) {
+int64_t moments_of(const OptimOptions& options) {
+  if (options.optimizer == "adamw") return 2;
+  return options.momentum > 0 ? 1 : 0;
+}
+
+void print_sizes(const RunSetup& setup, const LanguageModel& model, const TrainingData& data,
+                 int64_t teacher_parameters) {
   const auto number = [](int64_t n) { return static_cast<long long>(n); };
   const MemoryForecast memory = forecast_memory(model, {.batch_size = setup.train.batch_size,
                                                         .seq_len = setup.data.seq_len,
-                                                        .moments = setup.optim.optimizer == "adamw" ? 2 : 1,
+                                                        .moments = moments_of(setup.optim),
+                                                        .teacher_parameters = teacher_parameters,
                                                         .recompute = setup.train.recompute == "block"});
   std::printf("model   %s parameters: %lld layers, width %lld, %s\n",
               format_count(model.parameter_count()).c_str(), number(setup.model.n_layer),
@@ -52,7 +59,8 @@ void print_sizes(const RunSetup& setup, const LanguageModel& model, const Traini
               format_bytes(memory.gradients).c_str(), format_bytes(memory.optimizer).c_str(),
               format_bytes(memory.activations).c_str(), format_bytes(memory.program).c_str());
   std::fflush(stdout);
-  if (const int64_t available = available_memory_bytes(); memory.total() > available) {
+  const int64_t available = available_memory_bytes();
+  if (setup.run.device == "cpu" && memory.total() > available) {
     std::fprintf(stderr,
                  "tapestry train: that is more than the %s available; lower data.seq_len or "
                  "train.batch_size, or use train.recompute = block\n",
@@ -93,7 +101,8 @@ Exit dry_run(const Config& given) {
   make_batches(setup, *data);
   const LanguageModel model(setup.model, setup.config);
   rate_factors(trainable_parameters(model.parameters(), setup.optim.freeze), setup.optim.rates);
-  print_sizes(setup, model, *data);
+  const std::string& teacher = setup.train.teacher;
+  print_sizes(setup, model, *data, teacher.empty() ? 0 : open_model_source(teacher)->parameter_count());
   return Exit::done;
 }
 
@@ -112,13 +121,18 @@ TrainingState begin(const ModelSource* init, const LanguageModel& model, const T
 
 /// Where the run of a checkpoint stood, with its weights and optimizer.
 TrainingState resume(const Checkpoint& last, const LanguageModel& model, Optimizer& optimizer,
-                     const TrainingData& data, const Teacher* teacher) {
+                     const TrainingData& data, const Teacher* teacher, int64_t eval_tokens) {
   TrainingState state = last.state();
   check(state.tokens_sha256 == data.sha256(), Exit::input, "the run of ", last.path(),
         " began with other tokens than those of ", data.name(), ": SHA-256 ", state.tokens_sha256, ", not ",
         data.sha256(), "; name the same file, or start a new run with train.init");
-  check(teacher == nullptr || state.teacher_sha256 == teacher->sha256(), Exit::input, "the run of ",
-        last.path(), " began with a teacher of other weights than train.teacher now has");
+  check(state.teacher_sha256 == (teacher != nullptr ? teacher->sha256() : ""), Exit::input, "the run of ",
+        last.path(), " began with ", state.teacher_sha256.empty() ? "no teacher" : "another teacher",
+        " than train.teacher now names");
+  if (last.config().get(train_options()).eval_tokens != eval_tokens) {
+    std::printf("train.eval_tokens is another one: the best loss so far does not compare, it begins anew\n");
+    state.best_loss = TrainingState().best_loss;
+  }
   last.load_parameters(model);
   last.load_optimizer(optimizer);
   return state;
@@ -126,13 +140,15 @@ TrainingState resume(const Checkpoint& last, const LanguageModel& model, Optimiz
 
 Exit train(const Config& given) {
   const auto command = given.get(train_command_options());
+  check(!(command.resume && command.dry_run), Exit::usage, "--dry-run is for a new run, without --resume");
   if (command.dry_run) return dry_run(given);
   RunFolder folder(given.get(train_options()).out, folder_mode(command));
   Start start = command.resume ? go_on(given, folder) : start_anew(given);
   const auto data = open_training_data(start.config);
   const RunSetup setup = make_run_setup(start.config, *data);
+  apply_run_options(setup.run);  // a resumed run's own
   const Device device = run_device(setup.run);
-  set_product_precision(precision_of(setup.run.precision), device);  // a resumed run's own
+  set_product_precision(precision_of(setup.run.precision), device);
   const auto batches = make_batches(setup, *data);
   LanguageModel model(setup.model, setup.config,
                       {.device = device, .seed = static_cast<uint64_t>(setup.run.seed)});
@@ -140,15 +156,17 @@ Exit train(const Config& given) {
   std::optional<Teacher> teacher;
   if (!setup.train.teacher.empty()) teacher.emplace(setup, *data, model.context().device);
   const Teacher* guide = teacher ? &*teacher : nullptr;
-  const TrainingState state = start.last ? resume(*start.last, model, *optimizer, *data, guide)
-                                         : begin(start.init.get(), model, *data, guide);
+  const TrainingState state =
+      start.last ? resume(*start.last, model, *optimizer, *data, guide, setup.train.eval_tokens)
+                 : begin(start.init.get(), model, *data, guide);
   start.last.reset();  // closes the file, which the run will replace
   start.init.reset();
-  print_sizes(setup, model, *data);
+  print_sizes(setup, model, *data, guide != nullptr ? guide->parameter_count() : 0);
   const auto steps = static_cast<long long>(state.step);
   if (command.resume)
     std::printf("resuming at step %lld, %s\n", steps, batches->progress(state.step).c_str());
 
+  if (command.overwrite) folder.clear();  // not before everything that the new run needs is there
   const std::string config_text = format_config(setup.config, run_sections());
   write_file_atomically(folder.config().string(), config_text);
   const auto validate = [&] {

@@ -6,7 +6,7 @@ const OptionTable<TrainOptions>& train_options() {
   using T = TrainOptions;
   static const OptionTable<T> table =
       OptionTable<T>("train", "the training run")
-          .add("max_steps", &T::max_steps, "optimizer steps of the whole run", at_least(0))
+          .add("max_steps", &T::max_steps, "optimizer steps of the whole run", at_least(1))
           .add("batch_size", &T::batch_size, "sequences in a micro-batch", at_least(1))
           .add("grad_accum", &T::grad_accum, "micro-batches in an optimizer step", at_least(1))
           .add("log_every", &T::log_every, "steps from one logged step to the next", at_least(1))

@@ -143,13 +143,16 @@ void Trainer::after_step(RunLog& log) {
   const bool validated = state_.step == 0 || due(options_.eval_every) || finished();
   const bool saves = state_.step > 0 && due(options_.checkpoint_every);
   if (validated || saves || due(options_.log_every)) settle();
-  const double valid_loss = validated ? validate() : LogRow::unknown;
+  double valid_loss = LogRow::unknown;
+  if (validated) untimed([&] { valid_loss = parts_.validate(); });
   // Cut short by a signal: the resumed run begins with what is missing here.
   if (validated && std::isnan(valid_loss) && stop_requested()) return;
   if (validated || due(options_.log_every)) log_step(valid_loss, log);
   state_.unfinished = false;
-  if (valid_loss < state_.best_loss) keep_best(valid_loss);
-  if (saves) save_numbered();
+  untimed([&] {
+    if (valid_loss < state_.best_loss) keep_best(valid_loss);
+    if (saves) save_numbered();
+  });
 }
 
 void Trainer::log_step(double valid_loss, RunLog& log) {
@@ -172,17 +175,16 @@ void Trainer::log_step(double valid_loss, RunLog& log) {
   print_step(row, options_.max_steps, step_tokens());
 }
 
-double Trainer::validate() {
+void Trainer::untimed(const std::function<void()>& work) {
   const double started = steady_seconds();
-  const double loss = parts_.validate();
-  logged_at_ += steady_seconds() - started;  // tokens_per_second is of training alone
-  return loss;
+  work();
+  logged_at_ += steady_seconds() - started;
 }
 
 void Trainer::keep_best(double valid_loss) {
   state_.best_loss = valid_loss;
   state_.best_step = state_.step;
-  if (state_.step > 0) parts_.save(parts_.folder.best(), state_);
+  if (state_.step > 0) save_as(parts_.folder.best());
 }
 
 void Trainer::save_numbered() {

@@ -70,7 +70,8 @@ class Trainer {
   [[noreturn]] void stop_nonfinite(double loss, const std::string& parameter);
   void after_step(RunLog& log);
   void log_step(double valid_loss, RunLog& log);
-  double validate();
+  /// Work that is not training: tokens_per_second leaves its time out.
+  void untimed(const std::function<void()>& work);
   void keep_best(double valid_loss);
   void save_numbered();
   /// Where the state was saved already, the file gets a second name.
@@ -88,7 +89,7 @@ class Trainer {
   std::filesystem::path saved_;        // a checkpoint of exactly this state, if there is one
   double started_;                     // seconds on the steady clock when this process began to train
   double seconds_before_;              // spent by earlier starts of the run
-  double logged_at_;  // seconds of the run, less later validations, and tokens at the last logged step
+  double logged_at_;  // seconds of the run, less later untimed work, and tokens at the last logged step
   int64_t tokens_at_log_;
 };
 

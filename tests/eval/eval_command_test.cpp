@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "tests/support/tiny_run.h"
@@ -34,6 +35,20 @@ TEST_F(EvalCommand, LossByPositionAddsUpToTheWhole) {
   // Two layers of two heads, chunks of 8: but for one head of the BSBR layer, which does not retrieve the
   // first chunk for the last 8 of 24 tokens, all are read.
   EXPECT_NEAR(report["keys_read_share"], 1 - 8 * 8 / 300.0 / 4, 1e-12);
+}
+
+TEST_F(EvalCommand, AByteCostsWhatATokenOfOneByteDoes) {
+  ASSERT_EQ(train("run", "--train.max_steps 1").status, 0);
+  for (const char* protocol : {"windows", "strided --stride 5", "strided --stride 24"}) {
+    const ShellResult result =
+        shell("tapestry eval --checkpoint " + file("run", "last.h5") + " --tokens " +
+              (folder_ / "tokens.h5") + " --max-tokens 100 --json - --protocol " + protocol);
+    ASSERT_EQ(result.status, 0) << result.errors;
+    const auto report = nlohmann::json::parse(result.output);
+    const double perplexity = report["perplexity"];
+    EXPECT_NEAR(report["perplexity_per_byte"], perplexity, 1e-9 * perplexity) << protocol;
+    EXPECT_NEAR(report["bits_per_byte"], std::log2(perplexity), 1e-9) << protocol;
+  }
 }
 
 }  // namespace

@@ -97,17 +97,23 @@ TEST_F(ConvertCommand, BsbrThatReadsAllTokensIsTheRotaryModelItCameFrom) {
             "--data.tokens tokens.h5 --data.seq_len 24 --model.attention standard --model.positions rotary "
             "--model.n_layer 2 --model.n_head 2 --model.n_embd 16 --train.max_steps 20 "
             "--optim.learning_rate 1e-2 --train.out run"));
-  const auto kl = [&](const std::string& options) {
-    const std::string bsbr = " --attention bsbr --bsbr.chunk 4 --bsbr.overlap 3 ";
-    EXPECT_EQ(convert("run/last.h5", "bsbr.h5", bsbr + options).status, 0);
-    const ShellResult result = shell(
-        "cd " + folder_.path() +
-        " && tapestry compare --a run/last.h5 --b bsbr.h5 --tokens random --windows 5 --seq-len 24 --json -");
+  const auto kl = [&](const std::string& source, const std::string& options) {
+    EXPECT_EQ(convert(source, "bsbr.h5", "--attention bsbr " + options).status, 0);
+    const ShellResult result = shell("cd " + folder_.path() + " && tapestry compare --a " + source +
+                                     " --b bsbr.h5 --tokens random --windows 5 --seq-len 24 --json -");
     EXPECT_EQ(result.status, 0) << result.errors;
     return Json::parse(result.output)["logits"]["kl"].get<double>();
   };
-  EXPECT_LT(kl("--bsbr.topk all"), 1e-11);
-  EXPECT_GT(kl("--bsbr.topk all --bsbr.retrieved_positions edge"), 1e-9);
+  const std::string all = "--bsbr.chunk 4 --bsbr.overlap 3 --bsbr.topk all ";
+  EXPECT_LT(kl("run/last.h5", all), 1e-11);
+  EXPECT_GT(kl("run/last.h5", all + "--bsbr.retrieved_positions edge"), 1e-9);
+
+  // A layer that joins others that were trained as bsbr.
+  expect_done(
+      convert("run/last.h5", "half.h5",
+              "--attention bsbr --layers 0 --bsbr.chunk 4 --bsbr.overlap 3 --bsbr.score_bias on "
+              "--bsbr.softmax hierarchical --bsbr.retrieval_heads 1 --bsbr.retrieved_positions edge"));
+  EXPECT_LT(kl("half.h5", "--layers 1 --layer.1.topk all"), 1e-11);
 }
 
 TEST_F(ConvertCommand, ConvertedModelsTrain) {

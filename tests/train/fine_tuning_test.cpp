@@ -129,9 +129,17 @@ TEST_F(FineTuning, AnotherTeacherIsRefusedOnResume) {
   must(
       "tapestry convert --from run/last.h5 --output gpt2 --to gpt2 ; rm -r gpt2 ; "
       "tapestry convert --from run/last.h5 --output gpt2 --to gpt2");
-  const ShellResult refused = tune("run", "--resume --train.max_steps 4");
-  EXPECT_EQ(refused.status, 3);
-  EXPECT_THAT(refused.errors, HasSubstr("train.teacher"));
+  for (const char* teacher : {"", "--train.teacher ''"}) {
+    const ShellResult refused = tune("run", join("--resume --train.max_steps 4 ", teacher));
+    EXPECT_EQ(refused.status, 3) << refused.errors;
+    EXPECT_THAT(refused.errors, HasSubstr("train.teacher"));
+  }
+}
+
+TEST_F(FineTuning, TheTeacherMayHaveMoved) {
+  must_tune("run", "--train.init gpt2 --train.teacher gpt2 --train.max_steps 2");
+  must("mv gpt2 elsewhere");
+  must_tune("run", "--resume --train.max_steps 4 --train.teacher elsewhere");
 }
 
 TEST_F(FineTuning, ATeacherThatDoesNotFitIsRefused) {

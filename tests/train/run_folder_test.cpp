@@ -27,13 +27,15 @@ TEST(RunFolder, ResumeNeedsARun) {
   expect_error(Exit::checkpoint, "last.h5", [&] { RunFolder(folder.path(), RunFolder::Mode::resume); });
 }
 
-TEST(RunFolder, OverwriteRemovesTheRunAndNothingElse) {
+TEST(RunFolder, ClearRemovesTheRunAndNothingElse) {
   TemporaryFolder folder;
   for (const char* name :
        {"last.h5", "best.h5", "step-10.h5", "metrics.csv", "config.ini", "notes.txt", "step-x.h5"}) {
     touch(folder / name);
   }
   RunFolder run(folder.path(), RunFolder::Mode::overwrite);
+  EXPECT_TRUE(fs::exists(folder / "last.h5"));
+  run.clear();
   for (const char* name : {"last.h5", "best.h5", "step-10.h5", "metrics.csv", "config.ini"}) {
     EXPECT_FALSE(fs::exists(folder / name)) << name;
   }

@@ -1,10 +1,13 @@
 #include <gtest/gtest.h>
+#include <omp.h>
 
 #include <filesystem>
 
+#include "base/program.h"
 #include "tests/support/same_run.h"
 #include "tests/support/tiny_run.h"
 #include "train/checkpoint.h"
+#include "train/commands.h"
 
 namespace tapestry::test {
 namespace {
@@ -52,9 +55,10 @@ TEST_F(TrainCommand, SplitAtEveryStepGivesTheSameBits) {
   }
 }
 
-TEST_F(TrainCommand, ACheckpointIsWrittenOnceAndHasTwoNames) {
+TEST_F(TrainCommand, ACheckpointIsWrittenOnceAndHasSeveralNames) {
   ASSERT_EQ(train("run").status, 0);
   EXPECT_TRUE(std::filesystem::equivalent(file("run", "step-12.h5"), file("run", "last.h5")));
+  EXPECT_TRUE(std::filesystem::equivalent(file("run", "best.h5"), file("run", "last.h5")));
   EXPECT_EQ(Checkpoint(file("run", "last.h5")).state().step, 12);
   EXPECT_EQ(Checkpoint(file("run", "step-8.h5")).state().step, 8);
   ASSERT_EQ(train("run", "--resume --train.max_steps 13").status, 0);
@@ -76,6 +80,40 @@ TEST_F(TrainCommand, RefusesAnOldRunUnlessTold) {
   EXPECT_NE(refused.errors.find("--resume"), std::string::npos) << refused.errors;
   EXPECT_EQ(train("run", "--overwrite --train.max_steps 2").status, 0);
   EXPECT_EQ(train("none", "--resume").status, 7);
+}
+
+TEST_F(TrainCommand, WhatCannotStartOverwritesNothing) {
+  ASSERT_EQ(train("run", "--train.max_steps 1").status, 0);
+  const std::string before = read_text(file("run", "last.h5"));
+  EXPECT_EQ(train("run", "--overwrite --data.tokens /nowhere.h5").status, 3);
+  EXPECT_EQ(read_text(file("run", "last.h5")), before);
+  const ShellResult from_itself =
+      shell("tapestry train --data.tokens " + (folder_ / "tokens.h5") + " --train.max_steps 1 --train.out " +
+            (folder_ / "run") + " --overwrite --train.init " + file("run", "last.h5"));
+  EXPECT_EQ(from_itself.status, 0) << from_itself.errors;
+}
+
+TEST_F(TrainCommand, AResumedRunKeepsItsNumberOfThreads) {
+  ASSERT_EQ(train("run", "--train.max_steps 1").status, 0);  // with one thread
+  const int threads = omp_get_max_threads();
+  omp_set_num_threads(3);
+  testing::internal::CaptureStdout();
+  EXPECT_EQ(dispatch({"train", "--train.out", folder_ / "run", "--resume", "--train.max_steps", "2"},
+                     {train_command()}),
+            0);
+  testing::internal::GetCapturedStdout();
+  EXPECT_EQ(omp_get_max_threads(), 1);
+  omp_set_num_threads(threads);
+}
+
+TEST_F(TrainCommand, TheBestLossIsOfOneValidationSet) {
+  const std::string forgetful = "--optim.learning_rate 1e-6 --optim.min_lr 0 ";
+  ASSERT_EQ(train("run", forgetful + "--train.max_steps 6 --train.eval_tokens 30").status, 0);
+  const ShellResult resumed =
+      train("run", forgetful + "--resume --train.max_steps 12 --train.eval_tokens 600");
+  ASSERT_EQ(resumed.status, 0) << resumed.errors;
+  EXPECT_NE(resumed.output.find("begins anew"), std::string::npos) << resumed.output;
+  EXPECT_GT(Checkpoint(file("run", "last.h5")).state().best_step, 6);
 }
 
 TEST_F(TrainCommand, ResumeRefusesOtherOptions) {
