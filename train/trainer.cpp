@@ -184,7 +184,8 @@ void Trainer::untimed(const std::function<void()>& work) {
 void Trainer::keep_best(double valid_loss) {
   state_.best_loss = valid_loss;
   state_.best_step = state_.step;
-  if (state_.step > 0) save_as(parts_.folder.best());
+  // Not a second name of last.h5: what damages one of them leaves the other.
+  if (state_.step > 0) parts_.save(parts_.folder.best(), state_);
 }
 
 void Trainer::save_numbered() {
