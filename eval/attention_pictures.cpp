@@ -8,12 +8,12 @@
 namespace tapestry {
 namespace {
 
-/// A head's map as float32, row by row.
-void write_map(const std::string& path, const AttentionMaps& maps, int64_t head) {
+/// A map as float32, row by row.
+void write_map(const std::string& path, const AttentionMap& map) {
   std::string bytes;
-  for (int64_t t = 0; t < maps.tokens; ++t) {
-    for (int64_t i = 0; i < maps.tokens; ++i) {
-      const auto weight = static_cast<float>(maps.at(head, t, i));
+  for (int64_t t = 0; t < map.tokens; ++t) {
+    for (int64_t i = 0; i < map.tokens; ++i) {
+      const auto weight = static_cast<float>(map.at(t, i));
       bytes.append(reinterpret_cast<const char*>(&weight), sizeof weight);
     }
   }
@@ -51,13 +51,12 @@ class Drawing {
     make_folder(folder);
   }
 
-  HeadDensity head(const AttentionMaps& a, const AttentionMaps& b, const std::string& kind_a,
+  HeadDensity head(const AttentionMap& a, const AttentionMap& b, const std::string& kind_a,
                    const std::string& kind_b, int64_t layer, int64_t head) {
-    const HeadDensity found{layer, head, a.density(head, options_.threshold),
-                            b.density(head, options_.threshold)};
+    const HeadDensity found{layer, head, a.density(options_.threshold), b.density(options_.threshold)};
     const std::string name = join("layer-", layer, "-head-", head);
-    write_map(folder_ + "/" + name + "-a.map", a, head);
-    write_map(folder_ + "/" + name + "-b.map", b, head);
+    write_map(folder_ + "/" + name + "-a.map", a);
+    write_map(folder_ + "/" + name + "-b.map", b);
     const auto title = [&](const std::string& model, const std::string& kind, double density) {
       return join(model, ": ", kind, ", layer ", layer, ", head ", head, ", ", percent(density), " above ",
                   options_.threshold);
@@ -85,11 +84,12 @@ std::vector<HeadDensity> draw_attention(const std::string& folder, const LoadedM
   Drawing drawing(folder, options);
   std::vector<HeadDensity> found;
   for (const int64_t layer : options.layers) {
-    const AttentionMaps of_a = attention_maps(*a.model, a.config, hidden_a.at(layer), layer);
-    const AttentionMaps of_b = attention_maps(*b.model, b.config, hidden_b.at(layer), layer);
-    for (const int64_t head : options.heads)
+    for (const int64_t head : options.heads) {
+      const AttentionMap of_a = attention_map(*a.model, a.config, hidden_a.at(layer), layer, head);
+      const AttentionMap of_b = attention_map(*b.model, b.config, hidden_b.at(layer), layer, head);
       found.push_back(drawing.head(of_a, of_b, a.model->options().attention_of(layer),
                                    b.model->options().attention_of(layer), layer, head));
+    }
   }
   drawn = drawing.drawn();
   return found;

@@ -50,35 +50,35 @@ struct Layer {
       if (named.name == "blocks.0." + name) return named.parameter.value();
     return {};
   }
-  AttentionMaps maps() const { return attention_maps(*model, config, x, 0); }
+  AttentionMap map(int64_t head) const { return attention_map(*model, config, x, 0, head); }
 };
 
-class AttentionMap : public testing::TestWithParam<Mapped> {};
+class AttentionMapOf : public testing::TestWithParam<Mapped> {};
 
 /// The weights times the values, through the output projection, are what the fast layer gives.
-TEST_P(AttentionMap, TimesTheValuesIsTheLayersOutput) {
+TEST_P(AttentionMapOf, TimesTheValuesIsTheLayersOutput) {
   const Layer layer(GetParam());
   const Tensor normed = layer_norm(layer.x, layer.parameter("norm_1.weight"), layer.parameter("norm_1.bias"));
   const std::vector<double> v =
       linear(normed, layer.parameter("attention.v.weight"), layer.parameter("attention.v.bias"))
           .values<double>();
-  const AttentionMaps maps = layer.maps();
+  const std::vector<AttentionMap> maps = {layer.map(0), layer.map(1), layer.map(2)};
   std::vector<double> mixed(kTokens * 12, 0.0);
   for (int64_t t = 0; t < kTokens; ++t)
     for (int64_t i = 0; i < kTokens; ++i)
       for (int64_t channel = 0; channel < 12; ++channel)
-        mixed[t * 12 + channel] += maps.at(channel / 4, t, i) * v[i * 12 + channel];
+        mixed[t * 12 + channel] += maps[channel / 4].at(t, i) * v[i * 12 + channel];
   const Tensor output = linear(Tensor::from(mixed, {1, kTokens, 12}), layer.parameter("attention.out.weight"),
                                layer.parameter("attention.out.bias"));
   EXPECT_LE(difference(output.values<double>(), layer.model->block(0).attention()(normed).values<double>()),
             1e-12);
-  for (int64_t head = 0; head < 3; ++head)
+  for (const AttentionMap& map : maps)
     for (int64_t t = 0; t < kTokens; ++t)
-      for (int64_t i = t + 1; i < kTokens; ++i) ASSERT_EQ(maps.at(head, t, i), 0);
+      for (int64_t i = t + 1; i < kTokens; ++i) ASSERT_EQ(map.at(t, i), 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    Eval, AttentionMap,
+    Eval, AttentionMapOf,
     testing::Values(
         Mapped{"standard", "standard"}, Mapped{"rotary", "standard", {{"scale", "0.7"}}, "rotary"},
         Mapped{"window", "sliding_window", {{"window", "6"}, {"sink", "2"}}}, Mapped{"linear", "linear"},
@@ -108,17 +108,17 @@ INSTANTIATE_TEST_SUITE_P(
                {{"chunk", "5"}, {"read", "state"}, {"feature_map", "elu1"}, {"normalise", "yes"}}}),
     [](const auto& info) { return info.param.name; });
 
-TEST(AttentionMaps, DensityCountsTheCausalPairs) {
-  const AttentionMaps maps{1, 2, {1, 0, 0.25, -0.75}};
-  EXPECT_NEAR(maps.density(0, 0.5), 2.0 / 3, 1e-15);
-  EXPECT_NEAR(maps.density(0, 0.1), 1, 1e-15);
-  EXPECT_EQ(maps.density(0, 1), 0);
+TEST(AttentionMap, DensityCountsTheCausalPairs) {
+  const AttentionMap map{2, {1, 0, 0.25, -0.75}};
+  EXPECT_NEAR(map.density(0.5), 2.0 / 3, 1e-15);
+  EXPECT_NEAR(map.density(0.1), 1, 1e-15);
+  EXPECT_EQ(map.density(1), 0);
 }
 
-TEST(AttentionMaps, WhatIsNoWeightedSumIsRefused) {
-  expect_error(Exit::usage, "delta_net", [] { Layer({"", "delta_net"}).maps(); });
+TEST(AttentionMap, WhatIsNoWeightedSumIsRefused) {
+  expect_error(Exit::usage, "delta_net", [] { Layer({"", "delta_net"}).map(0); });
   expect_error(Exit::usage, "compression", [] {
-    Layer({"", "bsbr", {{"read", "state"}, {"chunk", "5"}, {"compression", "4"}}}).maps();
+    Layer({"", "bsbr", {{"read", "state"}, {"chunk", "5"}, {"compression", "4"}}}).map(0);
   });
 }
 
