@@ -173,9 +173,10 @@ std::string TokenFileWriter::commit() {
   return file_.commit();
 }
 
-TokenFile::TokenFile(const std::string& path, bool hash)
-    : path_(path), file_(std::make_shared<Hdf5File>(open_verified(path, kTokenFile, hash))) {
-  sha256_ = verify_file(path, kTokenFile.exit, false).sha256;
+TokenFile::TokenFile(const std::string& path) : TokenFile(path, open_verified(path, kTokenFile)) {}
+
+TokenFile::TokenFile(const std::string& path, VerifiedFile file)
+    : path_(path), sha256_(file.sha256), file_(std::make_shared<Hdf5File>(std::move(file.hdf5))) {
   identity_ = file_->read_attribute<std::string>("tokenizer", "identity");
   vocab_size_ = file_->read_attribute<int64_t>("tokenizer", "vocab_size");
   check(vocab_size_ > 0 && vocab_size_ <= std::numeric_limits<int32_t>::max(), Exit::input, "'", path,

@@ -63,8 +63,8 @@ class TokenFileWriter {
 /// A token file, open for reading. Bad content is an Error(Exit::input). Cheap to copy.
 class TokenFile {
  public:
-  /// `hash`: check the SHA-256 of the whole file, about a second for 1.5 GB.
-  explicit TokenFile(const std::string& path, bool hash = true);
+  /// Checks the SHA-256 of the whole file, about a second for 1.5 GB.
+  explicit TokenFile(const std::string& path);
 
   const std::string& path() const { return path_; }
   /// SHA-256 of the content, which names exactly this data.
@@ -85,6 +85,8 @@ class TokenFile {
   void check_tokens(Split split) const;
 
  private:
+  TokenFile(const std::string& path, VerifiedFile file);
+
   std::string path_, sha256_, identity_;
   int64_t vocab_size_ = 0;
   std::shared_ptr<const Hdf5File> file_;

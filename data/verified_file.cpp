@@ -75,6 +75,13 @@ std::string read_start(const InputFile& file, size_t size) {
   return start;
 }
 
+VerifiedHeader header_of(const InputFile& file, const std::string& path, Exit exit) {
+  const std::string block = read_start(file, kUserBlock);
+  check(block.size() == kUserBlock || !block.starts_with(kMagic), exit, "'", path,
+        "' is truncated: expected at least ", kUserBlock, " bytes, found ", block.size());
+  return parse_user_block(block, path, exit);
+}
+
 }  // namespace
 
 VerifiedWriter::VerifiedWriter(const std::string& path, const FileKind& kind, int64_t expected_bytes,
@@ -111,21 +118,17 @@ bool has_verified_magic(const std::string& path) {
 }
 
 VerifiedHeader read_verified_header(const std::string& path, Exit exit) {
-  const std::string block = read_start(InputFile(path, exit), kUserBlock);
-  check(block.size() == kUserBlock || !block.starts_with(kMagic), exit, "'", path,
-        "' is truncated: expected at least ", kUserBlock, " bytes, found ", block.size());
-  return parse_user_block(block, path, exit);
+  return header_of(InputFile(path, exit), path, exit);
 }
 
-VerifiedHeader verify_file(const std::string& path, Exit exit, bool hash) {
+VerifiedHeader verify_file(const std::string& path, Exit exit) {
   const InputFile file(path, exit);
-  const VerifiedHeader header = read_verified_header(path, exit);
+  const VerifiedHeader header = header_of(file, path, exit);
   const int64_t expected = kUserBlock + header.length;
   check(file.size() >= expected, exit, "'", path, "' is truncated: expected ", expected, " bytes, found ",
         file.size());
   check(file.size() == expected, exit, "'", path, "' is damaged: expected ", expected, " bytes, found ",
         file.size());
-  if (!hash) return header;
   const std::string actual = hash_pieces(header.length, [&](int64_t offset, char* data, size_t size) {
     throw_if_stop_requested();
     return file.read_at(offset, data, size);
@@ -135,15 +138,16 @@ VerifiedHeader verify_file(const std::string& path, Exit exit, bool hash) {
   return header;
 }
 
-Hdf5File open_verified(const std::string& path, const FileKind& kind, bool hash) {
-  const VerifiedHeader header = verify_file(path, kind.exit, hash);
+VerifiedFile open_verified(const std::string& path, const FileKind& kind) {
+  const VerifiedHeader header = verify_file(path, kind.exit);
   check(header.kind == kind.name, kind.exit, "'", path, "' is a ", header.kind, ", expected a ", kind.name);
   probe_hdf5(path, kind.exit);
   Hdf5File file = Hdf5File::open(path, kind.exit);
   const auto version = file.read_attribute<int64_t>("/", "format_version");
   check(version >= 1 && version <= kind.version, kind.exit, "'", path, "' has format version ", version,
         ", this program reads versions up to ", kind.version, "; use a newer program");
-  return file;
+  const bool replaced = read_verified_header(path, kind.exit).sha256 != header.sha256;
+  return replaced ? open_verified(path, kind) : VerifiedFile{std::move(file), header.sha256};
 }
 
 }  // namespace tapestry

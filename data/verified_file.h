@@ -51,9 +51,16 @@ struct VerifiedHeader {
 bool has_verified_magic(const std::string& path);
 /// The user block of a file that has_verified_magic(), without a look at what follows it.
 VerifiedHeader read_verified_header(const std::string& path, Exit exit);
-/// Checks user block, length and, if `hash`, the SHA-256, without libhdf5. Errors carry `exit`.
-VerifiedHeader verify_file(const std::string& path, Exit exit, bool hash = true);
-/// verify_file() and probe_hdf5(), then opens the content and checks kind and version.
-Hdf5File open_verified(const std::string& path, const FileKind& kind, bool hash = true);
+/// Checks user block, length and SHA-256, without libhdf5. Errors carry `exit`.
+VerifiedHeader verify_file(const std::string& path, Exit exit);
+
+/// An open file and the SHA-256 of its content.
+struct VerifiedFile {
+  Hdf5File hdf5;
+  std::string sha256;
+};
+/// verify_file() and probe_hdf5(), then opens the content and checks kind and version. What is verified is
+/// what is opened, also where another process replaces the file meanwhile.
+VerifiedFile open_verified(const std::string& path, const FileKind& kind);
 
 }  // namespace tapestry

@@ -60,11 +60,9 @@ std::string prompt_of(const GenerateOptions& options, const Config& config) {
 }
 
 /// What the model has read and is to go on from.
-ReadText text_of(const GenerateOptions& options, const LoadedModel& loaded,
-                 const std::string& checkpoint_sha256, const std::string& prompt) {
-  ReadText text = options.load_state.empty()
-                      ? ReadText{loaded.model->begin_decoding(), {}}
-                      : load_state(options.load_state, checkpoint_sha256, *loaded.model);
+ReadText text_of(const GenerateOptions& options, const LoadedModel& loaded, const std::string& prompt) {
+  ReadText text = options.load_state.empty() ? ReadText{loaded.model->begin_decoding(), {}}
+                                             : load_state(options.load_state, loaded.sha256, *loaded.model);
   const std::vector<int32_t> ids = loaded.tokenizer->encode(prompt);
   text.pending.insert(text.pending.end(), ids.begin(), ids.end());
   check(!text.pending.empty(), Exit::usage, "generate needs a prompt of at least one token");
@@ -112,13 +110,12 @@ Exit generate(const Config& config) {
   check(options.save_state.empty() || options.samples == 1, Exit::usage,
         "--save-state keeps one text: leave out --samples");
   const LoadedModel loaded = load_model(options.checkpoint, run_device(config.get(run_options())));
-  const std::string sha256 = read_verified_header(options.checkpoint, kCheckpointFile.exit).sha256;
   const std::string prompt = prompt_of(options, config);
   Continuations texts =
-      read(options, loaded, text_of(options, loaded, sha256, prompt), config.get(run_options()).seed);
+      read(options, loaded, text_of(options, loaded, prompt), config.get(run_options()).seed);
   write(options, *loaded.tokenizer, prompt, texts);
   if (!options.save_state.empty())
-    save_state(options.save_state, sha256, {texts.state(0).clone(), {texts.last(0)}});
+    save_state(options.save_state, loaded.sha256, {texts.state(0).clone(), {texts.last(0)}});
   return stop_requested() ? Exit::stopped : Exit::done;
 }
 

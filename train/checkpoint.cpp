@@ -154,10 +154,10 @@ void save_checkpoint(const std::string& path, const CheckpointParts& parts, File
   writer.commit();
 }
 
-Checkpoint::Checkpoint(const std::string& path)
-    : path_(path),
-      file_(open_verified(path, kCheckpointFile)),
-      sha256_(read_verified_header(path, kCheckpointFile.exit).sha256) {}
+Checkpoint::Checkpoint(const std::string& path) : Checkpoint(path, open_verified(path, kCheckpointFile)) {}
+
+Checkpoint::Checkpoint(const std::string& path, VerifiedFile file)
+    : path_(path), file_(std::move(file.hdf5)), sha256_(std::move(file.sha256)) {}
 
 const Config& Checkpoint::config() const {
   if (config_) return *config_;
@@ -257,6 +257,7 @@ LoadedModel load_model(const std::string& path, Device device) {
   checkpoint.load_parameters(*loaded.model);
   loaded.tokenizer = checkpoint.tokenizer();
   loaded.state = checkpoint.state();
+  loaded.sha256 = checkpoint.sha256();
   return loaded;
 }
 

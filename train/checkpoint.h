@@ -61,6 +61,8 @@ class Checkpoint {
   std::vector<std::string> faults_of_names(const std::string& group, std::set<std::string> wanted) const;
 
  private:
+  Checkpoint(const std::string& path, VerifiedFile file);
+
   std::string path_;
   Hdf5File file_;
   std::string sha256_;
@@ -76,6 +78,7 @@ struct LoadedModel {
   std::unique_ptr<LanguageModel> model;
   std::shared_ptr<const Tokenizer> tokenizer;
   TrainingState state;
+  std::string sha256;  // of the checkpoint
 };
 LoadedModel load_model(const std::string& path, Device device = Device::cpu());
 

@@ -52,8 +52,7 @@ void save_state(const std::string& path, const std::string& checkpoint_sha256, c
   writer.commit();
 }
 
-StateFile::StateFile(const std::string& path)
-    : file_(open_verified(path, kStateFile)), sha256_(read_verified_header(path, kStateFile.exit).sha256) {}
+StateFile::StateFile(const std::string& path) : StateFile(open_verified(path, kStateFile)) {}
 
 int64_t StateFile::position() const {
   const auto position = file_.read_attribute<int64_t>("/", "position");

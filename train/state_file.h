@@ -41,6 +41,8 @@ class StateFile {
   std::vector<std::string> parts() const;
 
  private:
+  explicit StateFile(VerifiedFile file) : file_(std::move(file.hdf5)), sha256_(std::move(file.sha256)) {}
+
   Hdf5File file_;
   std::string sha256_;
 };

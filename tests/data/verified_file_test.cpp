@@ -4,12 +4,16 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <map>
 #include <numeric>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "data/sha256.h"
@@ -47,7 +51,7 @@ TEST(VerifiedFile, MemoryAndStreamReadBackTheSame) {
   for (const int64_t limit : {VerifiedWriter::kMemoryLimit, int64_t{0}}) {
     for (const size_t n : {size_t{1}, size_t{1'000'000}}) {
       const std::string hash = save(folder / "a.h5", n, limit);
-      EXPECT_EQ(open_verified(folder / "a.h5", kKind).read<float>("model/w"), weights(n));
+      EXPECT_EQ(open_verified(folder / "a.h5", kKind).hdf5.read<float>("model/w"), weights(n));
       const VerifiedHeader header = verify_file(folder / "a.h5", Exit::input);
       const std::string bytes = read_text(folder / "a.h5");
       EXPECT_EQ(header.sha256, hash);
@@ -72,6 +76,27 @@ TEST(VerifiedFile, EveryFlippedBitOfASmallFileIsFound) {
   }
 }
 
+// As a trainer replaces last.h5 while another process reads it.
+TEST(VerifiedFile, WhatIsReadIsWhatWasVerifiedWhileItIsReplaced) {
+  const TemporaryFolder folder;
+  std::map<std::string, size_t> written = {{save(folder / "last.h5", 300'000), 300'000}};
+  std::atomic<bool> done = false;
+  std::thread trainer([&] {
+    for (size_t n = 300'001; !done; ++n) {
+      written[save(folder / "last.h5", n)] = n;
+      std::this_thread::sleep_for(std::chrono::milliseconds(n * 7 % 30));
+    }
+  });
+  std::vector<std::pair<std::string, size_t>> found;
+  for (int i = 0; i < 60; ++i) {
+    const VerifiedFile file = open_verified(folder / "last.h5", kKind);
+    found.emplace_back(file.sha256, file.hdf5.read<float>("model/w").size());
+  }
+  done = true;
+  trainer.join();
+  for (const auto& [sha256, size] : found) EXPECT_EQ(size, written.at(sha256));
+}
+
 TEST(VerifiedFile, EveryTruncationIsFoundAndNamed) {
   const TemporaryFolder folder;
   save(folder / "a.h5", 4);
@@ -81,7 +106,7 @@ TEST(VerifiedFile, EveryTruncationIsFoundAndNamed) {
     const std::string part = size < 11    ? "magic"
                              : size < 512 ? "truncated"
                                           : join("truncated: expected ", good.size(), " bytes, found ", size);
-    expect_error(Exit::checkpoint, part, [&] { verify_file(folder / "bad.h5", Exit::checkpoint, false); });
+    expect_error(Exit::checkpoint, part, [&] { verify_file(folder / "bad.h5", Exit::checkpoint); });
   }
   write_anew(folder / "bad.h5", good + "x");
   expect_error(Exit::checkpoint, "damaged", [&] { verify_file(folder / "bad.h5", Exit::checkpoint); });
@@ -113,7 +138,7 @@ TEST(VerifiedFile, AFailedSaveLeavesTheOldFile) {
       return -1;
     };
     expect_error(Exit::io, "No space left", [&] { save(folder / "a.h5", 1000, limit, calls); });
-    EXPECT_EQ(open_verified(folder / "a.h5", kKind).read<float>("model/w"), weights(4));
+    EXPECT_EQ(open_verified(folder / "a.h5", kKind).hdf5.read<float>("model/w"), weights(4));
     EXPECT_EQ(count_files(folder.path()), 1);
   }
 }
