@@ -143,8 +143,8 @@ struct Relu2 {
   }
 };
 
-/// elu(x) + 1 as exp(x) below zero: never 1 + expm1(x), which rounds to 0 in float32 (ATTENTION 3, pitfall
-/// 0).
+/// elu(x) + 1 as exp(x) below zero: never 1 + expm1(x), which rounds to 0 in float32 (ATTENTION 3,
+/// pitfall 0).
 struct Elu1 {
   template <class T>
   TAPESTRY_HD static T value(T x) {

@@ -28,8 +28,8 @@ struct Destination {
 struct TapeEntry {
   std::string op;
   int64_t count = 0;
-  int64_t saved_bytes =
-      0;  // each storage counted once, with the first op that saved it; parameters not at all
+  /// Each storage is counted once, with the first op that saved it; parameters are not.
+  int64_t saved_bytes = 0;
 };
 
 /// Records ops while it is the innermost tape of its thread, and runs them backwards. Record order is the

@@ -27,7 +27,6 @@ class Loader : public BatchSource {
   int64_t tokens_per_step() const override { return windows_per_step() * options_.seq_len; }
   std::string progress(int64_t step) const override;
   /// Targets of the steps before `step`.
-  int64_t tokens_seen(int64_t step) const { return step * tokens_per_step(); }
   /// Epochs done before `step`; the whole part is the epoch that its first window is of.
   double epoch(int64_t step) const;
   /// The first input of window number `window` since the start of training.

@@ -39,7 +39,9 @@ const OptionTable<CompareOptions>& compare_options() {
   using C = CompareOptions;
   static const OptionTable<C> table =
       OptionTable<C>("", "compare")
-          .add("a", &C::a, "the reference: a checkpoint, or a folder with GPT-2 in the Hugging Face layout")
+          .add("a", &C::a,
+               "the reference: a checkpoint, a folder with GPT-2 in the Hugging Face layout or one that "
+               "convert wrote")
           .add("b", &C::b, "the other model, the same")
           .add("tokens", &C::tokens, "a token file, or random: every token equally likely")
           .add("split", &C::split, "which part of it", one_of({"train", "valid"}))

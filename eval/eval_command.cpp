@@ -49,7 +49,9 @@ const OptionTable<EvalOptions>& eval_options() {
           .add("by-position", &E::by_position,
                "also the loss by the tokens that stand before in the window, in so many equal parts; 0: not",
                at_least(0))
-          .add("batch-size", &E::batch_size, "windows that run together; without influence on the result",
+          .add("batch-size", &E::batch_size,
+               "windows, or sequences of a task, that run together; without influence on the result but for "
+               "rounding",
                at_least(1));
   return table;
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "autograd/ops/binary.h"
+#include "autograd/ops/copy_rows.h"
 #include "autograd/ops/dropout.h"
 #include "autograd/ops/take_rows.h"
 
@@ -21,14 +22,6 @@ Tensor rows_of(const Tensor& x, int64_t first, int64_t count) {
   const int64_t rows = x.shape().rows();
   const Tensor all = x.detach().reshape({rows, x.dim(-1)});
   return count == rows ? all : take_rows(all, first, 1, count);
-}
-
-/// x [..., C], zero there, takes `rows` [n, C] from its row `first` on.
-void put_rows(const Tensor& rows, int64_t first, Tensor& x) {
-  const RowSelection at{1, x.shape().rows(), x.dim(-1), first, 1, rows.dim(0)};
-  for_float(x.dtype(), [&]<class T>(T) {
-    LAUNCH(x.device(), take_rows_backward<T>(at, rows.data<T>(), x.mutable_data<T>(), true));
-  });
 }
 
 /// GPT-2 scales what is added to the residual stream by the number of additions.
@@ -74,23 +67,25 @@ int64_t Block::rows_at_once(int64_t rows) const { return dropout_ > 0 ? rows : s
 Tensor Block::feed_forward_by_rows(const Tensor& y) const {
   const int64_t rows = y.shape().rows(), block = rows_at_once(rows);
   if (block == rows) return feed_forward(y);
-  Tensor out = Tensor::zeros(y.shape(), y.dtype(), y.device());
-  for (int64_t first = 0; first < rows; first += block)
-    put_rows(feed_forward(rows_of(y, first, std::min(block, rows - first))), first, out);
+  Tensor out = Tensor::empty_like(y);
+  for (int64_t first = 0; first < rows; first += block) {
+    const int64_t count = std::min(block, rows - first);
+    copy_rows(feed_forward(rows_of(y, first, count)), 0, out, first, count);
+  }
   return out;
 }
 
 void Block::replay(Tape& tape, const Tensor& x, Tensor dout) const {
   Tensor y = attend(x);
   const int64_t rows = y.shape().rows(), block = rows_at_once(rows);
-  Tensor dy = Tensor::zeros(y.shape(), y.dtype(), y.device());
+  Tensor dy = Tensor::empty_like(y);
   for (int64_t first = 0; first < rows; first += block) {
     const int64_t count = std::min(block, rows - first);
     const Tensor dout_rows = rows_of(dout, first, count);
     Tape rows_tape(tape.random_key(), tape.next_stream());
     const Tensor y_rows = rows_tape.watch(rows_of(y, first, count));
     rows_tape.backward(feed_forward(y_rows), dout_rows);
-    put_rows(rows_tape.gradient(y_rows), first, dy);
+    copy_rows(rows_tape.gradient(y_rows), 0, dy, first, count);
   }
   dout = {};
   tape.backward(std::move(y), std::move(dy));

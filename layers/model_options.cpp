@@ -16,7 +16,7 @@ const OptionTable<ModelOptions>& model_options() {
           .add("n_inner", &M::n_inner, "width F of the feed-forward part; 0: four times n_embd",
                between(0, 1e7))
           .add("n_ctx", &M::n_ctx, "rows of the learned positions; 0: data.seq_len", between(0, 1e9))
-          .add("vocab_size", &M::vocab_size, "tokens V; 0: those of the token file", between(0, 1e9))
+          .add("vocab_size", &M::vocab_size, "tokens V; 0: those of the token file or task", between(0, 1e9))
           .add("positions", &M::positions, "how the model knows the order of tokens",
                one_of({"learned", "sinusoidal", "rotary", "none"}))
           .add("activation", &M::activation, "of the feed-forward part: gelu is the tanh form of GPT-2",

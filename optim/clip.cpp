@@ -31,12 +31,10 @@ Tensor squares_of(const std::vector<NamedParameter>& parameters) {
   return sums;
 }
 
-Tensor scale_of(const Tensor& squares, double max_norm, double gradient_scale,
-                const std::vector<Tensor>& conditions) {
+Tensor scale_of(const Tensor& squares, double max_norm, const std::vector<Tensor>& conditions) {
   Tensor scale = Tensor::empty({}, DType::float64, squares.device());
   double* value = scale.mutable_data<double>();
-  LAUNCH(squares.device(),
-         clip_scale(squares.data<double>(), squares.size(), max_norm, gradient_scale, value));
+  LAUNCH(squares.device(), clip_scale(squares.data<double>(), squares.size(), max_norm, value));
   for (const Tensor& condition : conditions) {
     const Tensor here = condition.to(squares.device());
     for_float(here.dtype(),
@@ -47,19 +45,19 @@ Tensor scale_of(const Tensor& squares, double max_norm, double gradient_scale,
 
 }  // namespace
 
-Clipping::Clipping(const std::vector<NamedParameter>& parameters, double max_norm, double gradient_scale,
+Clipping::Clipping(const std::vector<NamedParameter>& parameters, double max_norm,
                    const std::vector<Tensor>& conditions)
-    : max_norm_(max_norm), gradient_scale_(gradient_scale) {
+    : max_norm_(max_norm) {
   const std::vector<NamedParameter> some = with_gradients(parameters);
   for (const NamedParameter& named : some) names_.push_back(named.name);
   const Tensor squares = squares_of(some);
   squares_.emplace(squares);
-  scale_ = scale_of(squares, max_norm, gradient_scale, conditions);
+  scale_ = scale_of(squares, max_norm, conditions);
 }
 
 GradientNorm Clipping::read() const {
   const std::vector<double> squares = squares_->values();
-  const ClippedScale found(squares.data(), static_cast<int64_t>(squares.size()), max_norm_, gradient_scale_);
+  const ClippedScale found(squares.data(), static_cast<int64_t>(squares.size()), max_norm_);
   GradientNorm result{found.norm, found.scale, {}};
   const auto bad =
       std::find_if_not(squares.begin(), squares.end(), [](double s) { return std::isfinite(s); });
@@ -67,9 +65,8 @@ GradientNorm Clipping::read() const {
   return result;
 }
 
-GradientNorm clip_gradient_norm(const std::vector<NamedParameter>& parameters, double max_norm,
-                                double gradient_scale) {
-  return Clipping(parameters, max_norm, gradient_scale).read();
+GradientNorm clip_gradient_norm(const std::vector<NamedParameter>& parameters, double max_norm) {
+  return Clipping(parameters, max_norm).read();
 }
 
 namespace cpu {
@@ -104,8 +101,8 @@ void sums_of_squares(const GradientBlock<T>* blocks, size_t count, double* sums)
   for (size_t i = 0; i < pieces.size(); ++i) sums[pieces[i].block] += partial[i];
 }
 
-void clip_scale(const double* squares, int64_t count, double max_norm, double gradient_scale, double* scale) {
-  *scale = ClippedScale(squares, count, max_norm, gradient_scale).scale;
+void clip_scale(const double* squares, int64_t count, double max_norm, double* scale) {
+  *scale = ClippedScale(squares, count, max_norm).scale;
 }
 
 template <class T>

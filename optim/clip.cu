@@ -36,10 +36,9 @@ void sums_of_squares(const GradientBlock<T>* blocks, size_t count, double* sums)
   });
 }
 
-void clip_scale(const double* squares, int64_t count, double max_norm, double gradient_scale, double* scale) {
-  for_each_index("clip_scale", 1, [=] __device__(int64_t) {
-    *scale = ClippedScale(squares, count, max_norm, gradient_scale).scale;
-  });
+void clip_scale(const double* squares, int64_t count, double max_norm, double* scale) {
+  for_each_index("clip_scale", 1,
+                 [=] __device__(int64_t) { *scale = ClippedScale(squares, count, max_norm).scale; });
 }
 
 template <class T>

@@ -19,9 +19,8 @@ class Optimizer {
   Optimizer(const Optimizer&) = delete;
   Optimizer& operator=(const Optimizer&) = delete;
 
-  /// One update with the gradients times `gradient_scale`, which carries both the division by the tokens of
-  /// the step and the clipping, so that neither passes over the gradients itself. A parameter without a
-  /// gradient stays as it is, and so does its state.
+  /// One update with the gradients times `gradient_scale`, the factor of clipping, which so need not pass
+  /// over the gradients itself. A parameter without a gradient stays as it is, and so does its state.
   void step(double learning_rate, double gradient_scale = 1);
   /// The same with a float64 scalar beside the parameters. Where it is not finite, no number changes.
   void step(double learning_rate, const Tensor& gradient_scale);

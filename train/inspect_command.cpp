@@ -196,7 +196,7 @@ Exit run_inspect(const Config& config) {
 
 Command inspect_command() {
   return {"inspect",
-          "show what a checkpoint, token file or safetensors file holds",
+          "show what a checkpoint, decoding state, token file or safetensors file holds",
           {&inspect_options(), &report_options()},
           run_inspect};
 }

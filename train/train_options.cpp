@@ -13,13 +13,13 @@ const OptionTable<TrainOptions>& train_options() {
           .add("eval_every", &T::eval_every, "steps between validations; 0: only at the start and the end",
                at_least(0))
           .add("eval_tokens", &T::eval_tokens, "validate on the first so many tokens; 0: on all", at_least(0))
-          .add("checkpoint_every", &T::checkpoint_every, "steps between checkpoints; 0: only at the end",
-               at_least(0))
+          .add("checkpoint_every", &T::checkpoint_every,
+               "steps between checkpoints; 0: none but at the start and the end", at_least(0))
           .add("keep", &T::keep, "numbered checkpoints to keep beside last.h5 and best.h5", at_least(0))
           .add("out", &T::out, "folder of the run")
           .add("init", &T::init,
-               "model to start from, with a new optimizer: a checkpoint, or a folder with GPT-2 in the "
-               "Hugging Face layout; [model] and data.seq_len are its own")
+               "model to start from, with a new optimizer: a checkpoint, a folder with GPT-2 in the Hugging "
+               "Face layout or one that convert wrote; [model] and data.seq_len are its own")
           .add("recompute", &T::recompute,
                "block: keep only the input of each block and run it again for its gradient",
                one_of({"none", "block"}))

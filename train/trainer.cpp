@@ -75,7 +75,7 @@ void Trainer::step() {
   for (const PartLoss& loss : losses) finite.push_back(loss.nll.tensor());
   if (running_) finite.push_back(running_->clipping.scale());  // whatever follows a bad step changes nothing
   StepResult result{state_.step, state_.tokens, parts_.optimizer.steps(), std::move(losses),
-                    Clipping(parts_.optimizer.parameters(), grad_clip_, 1, finite)};
+                    Clipping(parts_.optimizer.parameters(), grad_clip_, finite)};
   parts_.optimizer.step(parts_.schedule.learning_rate(state_.step), result.clipping.scale());
   parts_.optimizer.zero_grad();
   state_.step += 1;

@@ -23,8 +23,8 @@ struct BlockReadGradient {
   const T *r = nullptr, *h = nullptr;
   const T *lse = nullptr, *D = nullptr, *dout = nullptr;
   T *dq = nullptr, *dk = nullptr, *dv = nullptr;
-  T *dr = nullptr, *dh = nullptr,
-    *dgain = nullptr;  // r, h, dr, dh unused without scores; dgain unused without gain
+  T *dr = nullptr, *dh = nullptr;  // without scores r, h, dr and dh are not used
+  T* dgain = nullptr;              // without gain not used
 };
 
 namespace cpu {

@@ -74,7 +74,7 @@ void backward(BackwardStep& step, const RetrievalShape& s) {
   Tensor dq = Tensor::empty_like(q), dk = Tensor::empty_like(k), dv = Tensor::empty_like(v);
   LAUNCH(device, softmax_attention_backward<T>(local_shape(s), q.data<T>(), k.data<T>(), v.data<T>(),
                                                lse.data<T>(), D.data<T>(), dout, dq.mutable_data<T>(),
-                                               dk.mutable_data<T>(), dv.mutable_data<T>(), false));
+                                               dk.mutable_data<T>(), dv.mutable_data<T>()));
   Tensor remote_dq, remote_dk;
   if (apart) {
     remote_dq = Tensor::zeros(q.shape(), q.dtype(), device);

@@ -34,7 +34,10 @@ DistilledLoss linear_distillation(const Tensor& x, const Tensor& weight, const T
                                   const Tensor& teacher_weight, const Tensor& targets,
                                   const DistillationOptions& options) {
   check_shapes(x, weight, teacher_x, teacher_weight, targets);
+  require(options.weight >= 0 && options.weight <= 1 && options.temperature > 0,
+          "linear_distillation: weight ", options.weight, " and temperature ", options.temperature);
   const auto counted = static_cast<double>(count_targets("linear_distillation", targets));
+  const Tensor here = targets.to(x.device());
   Tensor dx = Tape::needs_gradient(x) ? Tensor::empty_like(x) : Tensor();
   Tensor dw = Tape::needs_gradient(weight) ? Tensor::empty_like(weight) : Tensor();
   Tensor nll = Tensor::empty(targets.shape(), DType::float64, x.device()), kl = Tensor::empty_like(nll);
@@ -42,7 +45,7 @@ DistilledLoss linear_distillation(const Tensor& x, const Tensor& weight, const T
     const ProjectedRows<T> student{x.data<T>(), weight.data<T>(), x.dim(-1)};
     const ProjectedRows<T> teacher{teacher_x.data<T>(), teacher_weight.data<T>(), teacher_x.dim(-1)};
     LAUNCH(x.device(),
-           distillation<T>(student, teacher, targets.data<int32_t>(), nll.mutable_data<double>(),
+           distillation<T>(student, teacher, here.data<int32_t>(), nll.mutable_data<double>(),
                            kl.mutable_data<double>(), dx.defined() ? dx.mutable_data<T>() : nullptr,
                            dw.defined() ? dw.mutable_data<T>() : nullptr, 1 / counted, options,
                            targets.size(), weight.dim(0)));

@@ -22,7 +22,7 @@ struct DistilledLoss {
 /// its own final hidden states [..., D] and output weight [V, D], constants both. Targets are int32 [...]; a
 /// negative one is not counted in either mean, one of V or more is an Error(input). Logits exist for one
 /// block of rows at a time; where a gradient is wanted, those of x and W for a loss gradient of 1 are what is
-/// saved.
+/// saved. Waits for the device, since nll and kl are numbers.
 DistilledLoss linear_distillation(const Tensor& x, const Tensor& weight, const Tensor& teacher_x,
                                   const Tensor& teacher_weight, const Tensor& targets,
                                   const DistillationOptions& options);

@@ -30,7 +30,7 @@ Tensor turned(const Tensor& x, int64_t n_head, double theta, int64_t first_posit
 
 }  // namespace
 
-Tensor rotary(const Tensor& x, int64_t n_head, double theta, int64_t first_position) {
+Tensor rotary(const Tensor& x, int64_t n_head, int64_t first_position, double theta) {
   return turned(x, n_head, theta, first_position, 1);
 }
 

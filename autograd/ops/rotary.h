@@ -8,7 +8,7 @@ namespace tapestry {
 /// turned by (first_position + t) theta^(-2j/d), the pairing of GPT-NeoX and Llama. d must be even. Saves
 /// nothing.
 constexpr double kRotaryBase = 10000;
-Tensor rotary(const Tensor& x, int64_t n_head, double theta = kRotaryBase, int64_t first_position = 0);
+Tensor rotary(const Tensor& x, int64_t n_head, int64_t first_position = 0, double theta = kRotaryBase);
 
 /// The same with every token turned by one position.
 Tensor rotary_at(const Tensor& x, int64_t n_head, int64_t position, double theta = kRotaryBase);

@@ -30,10 +30,9 @@ void softmax_attention_backward(BackwardStep& step, const AttentionShape& shape)
          D = Tensor::empty_like(lse);
   for_float(q.dtype(), [&]<class T>(T) {
     LAUNCH(q.device(), head_dots<T>(shape, o.data<T>(), dout.data<T>(), D.mutable_data<T>()));
-    LAUNCH(q.device(),
-           softmax_attention_backward<T>(shape, q.data<T>(), k.data<T>(), v.data<T>(), lse.data<T>(),
-                                         D.data<T>(), dout.data<T>(), dq.mutable_data<T>(),
-                                         dk.mutable_data<T>(), dv.mutable_data<T>(), false));
+    LAUNCH(q.device(), softmax_attention_backward<T>(
+                           shape, q.data<T>(), k.data<T>(), v.data<T>(), lse.data<T>(), D.data<T>(),
+                           dout.data<T>(), dq.mutable_data<T>(), dk.mutable_data<T>(), dv.mutable_data<T>()));
   });
   if (step.needs(0)) step.add(0, std::move(dq));
   if (step.needs(1)) step.add(1, std::move(dk));

@@ -238,10 +238,8 @@ void softmax_attention_forward(const AttentionShape& s, const T* q, const T* k, 
 
 template <class T>
 void softmax_attention_backward(const AttentionShape& s, const T* q, const T* k, const T* v, const T* lse,
-                                const T* D, const T* dout, T* dq, T* dk, T* dv, bool accumulate) {
-  if (!accumulate) {
-    for (T* gradient : {dq, dk, dv}) fill(gradient, T(0), s.batch * s.tokens * s.width());
-  }
+                                const T* D, const T* dout, T* dq, T* dk, T* dv) {
+  for (T* gradient : {dq, dk, dv}) fill(gradient, T(0), s.batch * s.tokens * s.width());
   for_operand_type<T>([&]<class In>(In) { backward<In>(s, q, k, v, lse, D, dout, dq, dk, dv); });
 }
 
@@ -259,7 +257,7 @@ void head_dots(const AttentionShape& shape, const T* o, const T* dout, T* D) {
 #define INSTANTIATE(T)                                                                                    \
   template void softmax_attention_forward(const AttentionShape&, const T*, const T*, const T*, T*, T*);   \
   template void softmax_attention_backward(const AttentionShape&, const T*, const T*, const T*, const T*, \
-                                           const T*, const T*, T*, T*, T*, bool);                         \
+                                           const T*, const T*, T*, T*, T*);                               \
   template void head_dots(const AttentionShape&, const T*, const T*, T*);
 FOR_FLOATS(INSTANTIATE)
 

@@ -24,9 +24,9 @@ struct Visible {
   constexpr int64_t end(int64_t i) const { return i < sink ? everything : ((i + reach) / chunk + 1) * chunk; }
 };
 
-/// Softmax attention over the visible keys, o_t = sum_i softmax_i(scale q_t.k_i) v_i by head: q, k, v [B, T,
-/// C]
-/// -> [B, T, C]. Tiled: never T x T. Saves q, k, v, the output and one number a row and head (ATTENTION 0.3).
+/// Softmax attention over the visible keys, o_t = sum_i softmax_i(scale q_t.k_i) v_i by head: q, k, v
+/// [B, T, C] -> [B, T, C]. Tiled: never T x T. Saves q, k, v, the output and one number a row and head
+/// (ATTENTION 0.3).
 Tensor softmax_attention(const Tensor& q, const Tensor& k, const Tensor& v, int64_t n_head, double scale,
                          Visible visible = {});
 
@@ -60,12 +60,12 @@ namespace cpu {
 /// o and lse_t = log sum_i exp(scale q_t.k_i) over the visible keys, by which several such outputs merge.
 template <class T>
 void softmax_attention_forward(const AttentionShape& shape, const T* q, const T* k, const T* v, T* o, T* lse);
-/// dq, dk, dv (+)= the gradient through P_ti = exp(scale q_t.k_i - lse_t): dv_i = sum_t P_ti do_t,
+/// dq, dk, dv = the gradient through P_ti = exp(scale q_t.k_i - lse_t): dv_i = sum_t P_ti do_t,
 /// dS_ti = P_ti (do_t.v_i - D_t). For a softmax over more than the visible keys, lse and D are those of the
 /// merged output.
 template <class T>
 void softmax_attention_backward(const AttentionShape& shape, const T* q, const T* k, const T* v, const T* lse,
-                                const T* D, const T* dout, T* dq, T* dk, T* dv, bool accumulate);
+                                const T* D, const T* dout, T* dq, T* dk, T* dv);
 /// D_t = do_t.o_t by head.
 template <class T>
 void head_dots(const AttentionShape& shape, const T* o, const T* dout, T* D);
@@ -75,7 +75,7 @@ template <class T>
 void softmax_attention_forward(const AttentionShape& shape, const T* q, const T* k, const T* v, T* o, T* lse);
 template <class T>
 void softmax_attention_backward(const AttentionShape& shape, const T* q, const T* k, const T* v, const T* lse,
-                                const T* D, const T* dout, T* dq, T* dk, T* dv, bool accumulate);
+                                const T* D, const T* dout, T* dq, T* dk, T* dv);
 template <class T>
 void head_dots(const AttentionShape& shape, const T* o, const T* dout, T* D);
 }  // namespace cuda

@@ -65,7 +65,6 @@ struct HeadGradient {
   int64_t ld;
   const T *lse, *D;
   T *dk, *dv;
-  bool accumulate;
 };
 
 /// scores -> P = exp(scores - lse), and dp = do v^T -> scale P (dp - D), both [queries, keys].
@@ -123,8 +122,8 @@ void backward_tile(const AttentionShape& s, const HeadGradient<In, T>& head, Ran
     gemm<In>({.m = m, .n = d, .k = n, .beta = 1}, ds, x.k, dq + (t - first) * d);
   }
   for (int64_t i = 0; i < keys.size(); ++i) {
-    put(x.dk + i * d, head.dk + (keys.begin + i) * s.width(), d, head.accumulate);
-    put(x.dv + i * d, head.dv + (keys.begin + i) * s.width(), d, head.accumulate);
+    std::copy_n(x.dk + i * d, d, head.dk + (keys.begin + i) * s.width());
+    std::copy_n(x.dv + i * d, d, head.dv + (keys.begin + i) * s.width());
   }
 }
 
@@ -143,10 +142,11 @@ void backward_piece(const AttentionShape& s, const HeadGradient<In, T>& head, co
   }
 }
 
-/// dq of a query (+)= the sum of its parts, in the order of the keys.
+/// dq of a query = the sum of its parts, in the order of the keys.
 template <class T>
 void sum_pieces(const AttentionShape& s, const std::vector<KeyPiece>& pieces, const T* partial, int64_t t,
-                T* dq, bool accumulate) {
+                T* dq) {
+  bool accumulate = false;
   for (const KeyPiece& piece : pieces) {
     if (t < piece.queries.begin || t >= piece.queries.end) continue;
     put(partial + (piece.row + t - piece.queries.begin) * s.head_width, dq, s.head_width, accumulate);
@@ -156,7 +156,7 @@ void sum_pieces(const AttentionShape& s, const std::vector<KeyPiece>& pieces, co
 
 template <class In, class T>
 void backward_pieces(const AttentionShape& s, const T* q, const T* k, const T* v, const T* lse, const T* D,
-                     const T* dout, T* dq, T* dk, T* dv, bool accumulate) {
+                     const T* dout, T* dq, T* dk, T* dv) {
   const std::vector<KeyPiece> pieces = pieces_of(s);
   if (pieces.empty()) return;
   const int64_t heads = s.batch * s.n_head, count = static_cast<int64_t>(pieces.size()), d = s.head_width;
@@ -169,17 +169,15 @@ void backward_pieces(const AttentionShape& s, const T* q, const T* k, const T* v
     const int64_t i = job / count;
     const Head at(s, i);
     const KeyPiece& piece = pieces[job % count];
-    const HeadGradient<In, T> head{q_in.head(i), k_in.head(i),     v_in.head(i),   dout_in.head(i),
-                                   q_in.ld(),    lse + at.scalars, D + at.scalars, dk + at.rows,
-                                   dv + at.rows, accumulate};
+    const HeadGradient<In, T> head{q_in.head(i),     k_in.head(i),   v_in.head(i), dout_in.head(i), q_in.ld(),
+                                   lse + at.scalars, D + at.scalars, dk + at.rows, dv + at.rows};
     backward_piece(s, head, piece, partial + (i * rows + piece.row) * d,
                    BackwardScratch<In, T>(scratch.mine(), d));
   });
   parallel_for(heads * s.tokens, 512, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t head = i / s.tokens, t = i % s.tokens;
-      sum_pieces(s, pieces, partial + head * rows * d, t, dq + Head(s, head).rows + t * s.width(),
-                 accumulate);
+      sum_pieces(s, pieces, partial + head * rows * d, t, dq + Head(s, head).rows + t * s.width());
     }
   });
 }
@@ -188,16 +186,14 @@ void backward_pieces(const AttentionShape& s, const T* q, const T* k, const T* v
 
 template <class T>
 void softmax_attention_backward(const AttentionShape& s, const T* q, const T* k, const T* v, const T* lse,
-                                const T* D, const T* dout, T* dq, T* dk, T* dv, bool accumulate) {
-  for_operand_type<T>(
-      [&]<class In>(In) { backward_pieces<In>(s, q, k, v, lse, D, dout, dq, dk, dv, accumulate); });
+                                const T* D, const T* dout, T* dq, T* dk, T* dv) {
+  for_operand_type<T>([&]<class In>(In) { backward_pieces<In>(s, q, k, v, lse, D, dout, dq, dk, dv); });
 }
 
 template void softmax_attention_backward(const AttentionShape&, const float*, const float*, const float*,
-                                         const float*, const float*, const float*, float*, float*, float*,
-                                         bool);
+                                         const float*, const float*, const float*, float*, float*, float*);
 template void softmax_attention_backward(const AttentionShape&, const double*, const double*, const double*,
                                          const double*, const double*, const double*, double*, double*,
-                                         double*, bool);
+                                         double*);
 
 }  // namespace tapestry::cpu

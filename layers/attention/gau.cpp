@@ -68,7 +68,7 @@ Gau::View Gau::add_view(const std::string& name) {
 
 Tensor Gau::see(const View& view, const Tensor& z, int64_t first_position) const {
   const Tensor y = add(mul(z, view.gamma), view.offset);
-  return rotary_ ? rotary(y, 1, kRotaryBase, first_position) : y;
+  return rotary_ ? rotary(y, 1, first_position) : y;
 }
 
 Tensor Gau::operator()(const Tensor& x) const {

@@ -30,7 +30,7 @@ double ProjectedAttention::scale_or_default(double scale) const {
 }
 
 Tensor ProjectedAttention::positioned(const Tensor& x, int64_t first_position) const {
-  return dims_.rotary ? rotary(x, dims_.n_head, kRotaryBase, first_position) : x;
+  return dims_.rotary ? rotary(x, dims_.n_head, first_position) : x;
 }
 
 Tensor ProjectedAttention::softmax(const Tensor& q, const Tensor& k, const Tensor& v, double scale,

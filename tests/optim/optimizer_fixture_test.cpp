@@ -33,7 +33,17 @@ std::unique_ptr<Optimizer> optimizer_of(const FixtureGroup& group, std::vector<N
   return std::make_unique<Sgd>(std::move(parameters), options);
 }
 
-/// Follows a trajectory; gradients arrive times `gradient_factor`, which the scale takes away again.
+void give_gradients(const std::vector<NamedParameter>& parameters, const FixtureGroup& step, DType dtype,
+                    double factor) {
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    FixtureArray gradient = step.array(join("grad", i));
+    for (double& g : gradient.data) g *= factor;
+    give_gradient(parameters[i].parameter, tensor_of(gradient, dtype));
+  }
+}
+
+/// Follows a trajectory; the optimizer has gradients times `gradient_factor`, which the scale takes away
+/// again.
 void follow(const FixtureGroup& group, DType dtype, double tolerance, double gradient_factor) {
   ASSERT_EQ(group.number("amsgrad", 0), 0) << "not implemented";
   ASSERT_EQ(group.number("maximize", 0), 0) << "not implemented";
@@ -46,16 +56,14 @@ void follow(const FixtureGroup& group, DType dtype, double tolerance, double gra
   int steps = 0;
   for (; group.has(join("step", steps)); ++steps) {
     const FixtureGroup step = group.group(join("step", steps));
-    for (size_t i = 0; i < parameters.size(); ++i) {
-      FixtureArray gradient = step.array(join("grad", i));
-      for (double& g : gradient.data) g *= gradient_factor;
-      give_gradient(parameters[i].parameter, tensor_of(gradient, dtype));
-    }
-    const GradientNorm clipped = clip_gradient_norm(parameters, group.number("clip", 0), 1 / gradient_factor);
+    give_gradients(parameters, step, dtype, 1);
+    const GradientNorm clipped = clip_gradient_norm(parameters, group.number("clip", 0));
     if (step.has_attribute("grad_norm")) {
       EXPECT_LE(difference({clipped.norm}, {step.number("grad_norm")}), tolerance) << "step " << steps;
     }
-    optimizer->step(group.number("lr"), clipped.scale);
+    optimizer->zero_grad();
+    give_gradients(parameters, step, dtype, gradient_factor);
+    optimizer->step(group.number("lr"), clipped.scale / gradient_factor);
     optimizer->zero_grad();
     for (size_t i = 0; i < parameters.size(); ++i) {
       EXPECT_LE(difference(parameters[i].parameter.value().values<double>(), step.array(join("p", i)).data),

@@ -47,7 +47,7 @@ TEST_P(CudaWaits, AStepWaitsOnlyToReadWhatItFound) {
       tape.backward(loss);
     }
     const Readback nll(loss);
-    const Clipping clipping(optimizer.parameters(), 1, 1, {loss});
+    const Clipping clipping(optimizer.parameters(), 1, {loss});
     optimizer.step(1e-3, clipping.scale());
     optimizer.zero_grad();
     EXPECT_EQ(cuda_on_host_waits, before);
