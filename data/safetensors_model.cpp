@@ -16,7 +16,10 @@ std::string find_model(const std::string& path) {
     if (fs::exists(fs::path(path) / name)) return (fs::path(path) / name).string();
   }
   fail(Exit::input, "the folder '", path,
-       "' holds neither model.safetensors nor model.safetensors.index.json");
+       "' holds neither model.safetensors nor model.safetensors.index.json",
+       fs::exists(fs::path(path) / "pytorch_model.bin")
+           ? "; a pytorch_model.bin is not read: save the model as safetensors"
+           : "");
 }
 
 /// Tensor names and the shard of each.

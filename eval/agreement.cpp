@@ -48,7 +48,7 @@ VectorAgreement compare_vectors(std::span<const float> a, std::span<const float>
     squares += (x - y) * (x - y);
   }
   const double both_zero = aa == bb ? 1 : 0;
-  return {aa * bb > 0 ? ab / std::sqrt(aa * bb) : both_zero, squares / static_cast<double>(a.size())};
+  return {aa * bb == 0 ? both_zero : ab / std::sqrt(aa * bb), squares / static_cast<double>(a.size())};
 }
 
 LogitAgreement compare_logits(std::span<const float> a, std::span<const float> b, int32_t target) {

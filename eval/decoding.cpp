@@ -27,9 +27,12 @@ Tensor read_tokens(const LanguageModel& model, std::span<const int32_t> tokens, 
 }
 
 Continuations::Continuations(const LanguageModel& model, DecodingState state, std::vector<int32_t> pending,
-                             int64_t count, const SamplingOptions& sampling, uint64_t seed,
-                             const std::function<void(int64_t done)>& go_on)
-    : model_(model), sampling_(sampling), seed_(seed) {
+                             int64_t count, int64_t vocab_size, const SamplingOptions& sampling,
+                             uint64_t seed, const std::function<void(int64_t done)>& go_on)
+    : model_(model),
+      vocab_size_(std::min(vocab_size, model.options().vocab_size)),
+      sampling_(sampling),
+      seed_(seed) {
   require(count >= 1 && !pending.empty(), "a text goes on from at least one token");
   const std::span<const int32_t> tokens(pending);
   if (tokens.size() > 1) read_tokens(model, tokens.first(tokens.size() - 1), state, go_on);
@@ -50,11 +53,11 @@ Tensor Continuations::next_logits() {
 }
 
 std::vector<int32_t> Continuations::draw() {
-  const int64_t vocab = model_.options().vocab_size;
+  const int64_t logits_each = model_.options().vocab_size;
   const std::vector<float> logits = next_logits().values<float>();
   for (size_t i = 0; i < states_.size(); ++i) {
     const double uniform = random_uniform(combine_keys(seed_, i), states_[i].position());
-    const std::span<const float> own(logits.data() + i * vocab, vocab);
+    const std::span<const float> own(logits.data() + i * logits_each, vocab_size_);
     last_[i] = static_cast<int32_t>(sample_token(own, sampling_, uniform));
   }
   return last_;

@@ -19,9 +19,10 @@ Tensor read_tokens(const LanguageModel& model, std::span<const int32_t> tokens, 
 class Continuations {
  public:
   /// From a text that the state has read but for `pending`, at least one token. The token at a position is
-  /// drawn by seed, number of the continuation, and position: breaks in between do not show.
+  /// drawn by seed, number of the continuation, and position: breaks in between do not show. Tokens are drawn
+  /// from the first `vocab_size`: the tokenizer of a model may know fewer than it has logits.
   Continuations(const LanguageModel& model, DecodingState state, std::vector<int32_t> pending, int64_t count,
-                const SamplingOptions& sampling, uint64_t seed,
+                int64_t vocab_size, const SamplingOptions& sampling, uint64_t seed,
                 const std::function<void(int64_t done)>& go_on = {});
 
   /// Whether the model has a position for one more token.
@@ -36,6 +37,7 @@ class Continuations {
   Tensor next_logits();
 
   const LanguageModel& model_;
+  int64_t vocab_size_;
   SamplingOptions sampling_;
   uint64_t seed_;
   std::vector<DecodingState> states_;

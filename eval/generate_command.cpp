@@ -73,7 +73,8 @@ Continuations read(const GenerateOptions& options, const LoadedModel& loaded, Re
   Progress progress("read", static_cast<int64_t>(text.pending.size()), "tokens");
   const SamplingOptions sampling{options.temperature, options.top_k, options.top_p};
   return Continuations(*loaded.model, std::move(text.state), std::move(text.pending), options.samples,
-                       sampling, static_cast<uint64_t>(seed), [&](int64_t done) {
+                       loaded.tokenizer->vocab_size(), sampling, static_cast<uint64_t>(seed),
+                       [&](int64_t done) {
                          progress.update(done);
                          throw_if_stop_requested();
                        });

@@ -74,6 +74,7 @@ TEST_F(Main, TrainRefuses) {
   expect_refused(train + "--data.tokens nowhere.h5", 3, {"nowhere.h5"});
   expect_refused(train + "--data.tokens " + foreign_, 3, {foreign_});
   expect_refused(train + "--train.init " + foreign_, 7, {foreign_});
+  expect_refused(train + "--train.match_attention 1", 2, {"train.match_attention", "train.teacher"});
   expect_refused(train_line("text"), 4, {"text"});
   expect_refused("tapestry train --config tiny.ini --train.out /proc/run", 4, {"/proc/run"});
   expect_refused("ulimit -f 30\n" + train, 4, {"last.h5", "File too large"});

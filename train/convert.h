@@ -16,7 +16,7 @@ struct Conversion {
     std::string from;  // "average of q and k", "0", "as in training", ...
   };
   std::vector<Started> started;      // parameters that the source does not have
-  std::vector<std::string> dropped;  // those of the source that the new model does not have
+  std::vector<std::string> dropped;  // parameters of the source that the new model does not have
 };
 
 /// Projections, feed-forward parts, norms, embeddings and positions are the source's own. For bsbr the

@@ -64,6 +64,18 @@ std::string without_layer(const std::string& name) {
   return name.starts_with("blocks.") ? name.substr(dot + 1) : name;
 }
 
+void add_dropped(Report& report, const ModelSource& source, const Conversion& made) {
+  std::map<std::string, std::pair<int64_t, int64_t>> rows;
+  for (const std::string& name : made.dropped) {
+    auto& [tensors, numbers] = rows[without_layer(name)];
+    ++tensors;
+    numbers += source.shapes().at(name).size();
+  }
+  if (rows.empty()) return;
+  Report::Table& table = report.table("dropped_parameters", {"parameter", "tensors", "numbers"});
+  for (const auto& [name, count] : rows) table.row({name, count.first, count.second});
+}
+
 void add_started(Report& report, const Conversion& made) {
   std::map<std::pair<std::string, std::string>, std::pair<int64_t, int64_t>> rows;
   for (const auto& [name, size, from] : made.started) {
@@ -88,7 +100,8 @@ Report report_of(const CommandOptions& options, const ModelSource& source, const
   report.add("output", options.output)
       .add("parameters", made.model->parameter_count())
       .add("parameters_kept", made.kept)
-      .add("parameters_dropped", static_cast<int64_t>(made.dropped.size()));
+      .add("parameters_dropped", source.parameter_count() - made.kept);
+  add_dropped(report, source, made);
   add_started(report, made);
   report.add("attention", format_value(model.attention))
       .add("n_ctx", model.n_ctx)

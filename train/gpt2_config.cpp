@@ -176,6 +176,8 @@ std::string format_gpt2_config(const ModelOptions& model, const std::string& ori
   put(json, kLayers, model.n_layer);
   put(json, kHeads, model.n_head);
   if (json.contains("n_ctx")) json["n_ctx"] = model.n_ctx;  // historical, follows n_positions
+  for (const char* key : {"torch_dtype", "dtype"})  // of the weights beside it, by which others load them
+    if (json.contains(key)) json[key] = "float32";
   put_inner(json, model);
   if (fresh || model.activation != was.activation)
     json["activation_function"] = activations().find(model.activation)->second;

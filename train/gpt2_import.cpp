@@ -95,7 +95,7 @@ bool Gpt2Source::output_repeats_embedding() const {
   return a == b;
 }
 
-void Gpt2Source::read(const std::string& name, Tensor out) const {
+void Gpt2Source::read_values(const std::string& name, Tensor out) const {
   const Place& place = places_.at(name);
   const auto size = static_cast<size_t>(out.size());
   float* values = out.mutable_data<float>();

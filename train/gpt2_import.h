@@ -13,7 +13,7 @@ namespace tapestry {
 class Gpt2Source : public ModelSource {
  public:
   explicit Gpt2Source(const std::string& folder);
-  void read(const std::string& name, Tensor out) const override;
+  void read_values(const std::string& name, Tensor out) const override;
 
  private:
   /// Where a parameter is: a tensor, or the columns of one from `column` on.

@@ -154,7 +154,7 @@ void FolderSource::check_tensors() {
   tensors_used_ = static_cast<int64_t>(shapes_.size());
 }
 
-void FolderSource::read(const std::string& name, Tensor out) const {
+void FolderSource::read_values(const std::string& name, Tensor out) const {
   weights_.read(name, {out.mutable_data<float>(), static_cast<size_t>(out.size())});
 }
 

@@ -21,7 +21,7 @@ void export_model_folder(const std::string& folder, const LanguageModel& model, 
 class FolderSource : public ModelSource {
  public:
   explicit FolderSource(const std::string& folder);
-  void read(const std::string& name, Tensor out) const override;
+  void read_values(const std::string& name, Tensor out) const override;
 
  private:
   void read_config();

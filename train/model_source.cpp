@@ -1,6 +1,9 @@
 #include "train/model_source.h"
 
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
+#include <span>
 
 #include "data/data_options.h"
 #include "layers/attention/attention.h"
@@ -20,7 +23,9 @@ class CheckpointSource : public ModelSource {
     shapes_ = checkpoint_.parameter_shapes();
     tensors_used_ = static_cast<int64_t>(shapes_.size());
   }
-  void read(const std::string& name, Tensor out) const override { checkpoint_.read_parameter(name, out); }
+  void read_values(const std::string& name, Tensor out) const override {
+    checkpoint_.read_parameter(name, out);
+  }
 
  private:
   /// A checkpoint lists the options of every attention; those of attentions not in use mean nothing.
@@ -46,6 +51,14 @@ int64_t ModelSource::parameter_count() const {
   int64_t count = 0;
   for (const auto& [name, shape] : shapes_) count += shape.size();
   return count;
+}
+
+void ModelSource::read(const std::string& name, Tensor out) const {
+  read_values(name, out);
+  const std::span<const float> values(out.data<float>(), static_cast<size_t>(out.size()));
+  const auto bad = std::find_if_not(values.begin(), values.end(), [](float x) { return std::isfinite(x); });
+  check(bad == values.end(), Exit::nonfinite, "'", path_, "': element ", bad - values.begin(), " of ", name,
+        " is ", *bad);
 }
 
 std::unique_ptr<ModelSource> open_model_source(const std::string& path) {

@@ -27,7 +27,8 @@ class ModelSource {
 
   /// The parameters, under the names that a LanguageModel gives them.
   const std::map<std::string, Shape>& shapes() const { return shapes_; }
-  virtual void read(const std::string& name, Tensor out) const = 0;
+  /// A value that is not finite is an Error(nonfinite).
+  void read(const std::string& name, Tensor out) const;
 
   /// What was left out on purpose, and why.
   struct Ignored {
@@ -40,6 +41,8 @@ class ModelSource {
   int64_t parameter_count() const;
 
  protected:
+  virtual void read_values(const std::string& name, Tensor out) const = 0;
+
   std::string path_;
   Config config_;
   std::shared_ptr<const Tokenizer> tokenizer_;

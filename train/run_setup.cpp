@@ -39,6 +39,11 @@ RunSetup make_run_setup(const Config& config, const TrainingData& data) {
                 "data.seq_len = ", setup.data.seq_len,
                 " is longer than the learned positions, model.n_ctx = ", setup.model.n_ctx,
                 setup.train.init.empty() ? "" : "; `tapestry convert --n-ctx` gives a model more");
+  const TrainOptions none;
+  wrong.require(!setup.train.teacher.empty() || (setup.train.teacher_weight == none.teacher_weight &&
+                                                 setup.train.temperature == none.temperature &&
+                                                 setup.train.match_attention == none.match_attention),
+                "train.teacher_weight, train.temperature and train.match_attention need a train.teacher");
   check_optim(setup.optim, setup.train.max_steps, wrong);
   wrong.throw_if_any();
   check_model_options(setup.model);

@@ -57,6 +57,14 @@ TEST_F(GenerateCommand, TheFirstOfSeveralSamplesIsTheTextAlone) {
   EXPECT_EQ(generate("--samples 2 --save-state x").status, 2);
 }
 
+// As a vocabulary that was padded to a round number: the tokenizer has no text for the last tokens.
+TEST_F(GenerateCommand, DrawsOnlyTokensThatTheTokenizerKnows) {
+  ASSERT_EQ(train("padded", "--train.max_steps 1 --model.vocab_size 2560").status, 0);
+  const ShellResult result = generate("--prompt the --length 100 --temperature 2", "padded");
+  EXPECT_EQ(result.status, 0) << result.errors;
+  EXPECT_GE(result.output.size(), 103u);
+}
+
 TEST_F(GenerateCommand, TheTextEndsWithTheLearnedPositions) {
   ASSERT_EQ(train("learned", "--train.max_steps 1 --model.positions learned").status, 0);
   const ShellResult result = generate("--prompt the --length 100", "learned");

@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 
+#include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -70,6 +71,34 @@ TEST_F(ConvertCommand, SaysWhatItReadAndWhatItLeftOut) {
   EXPECT_EQ(report["parameters"], source->parameter_count() + 2 * (16 * 16 + 16) + 2);
   EXPECT_EQ(report["attention"], "standard,bsbr,standard");
   EXPECT_EQ(report["new_parameters"].size(), 5u);
+  expect_done(convert("model.h5", "local.h5", "--attention standard --json " + (folder_ / "back.json")));
+  const Json back = Json::parse(read_text(folder_ / "back.json"));
+  EXPECT_EQ(back["parameters_dropped"], 2 * (16 * 16 + 16) + 2);
+  EXPECT_EQ(back["dropped_parameters"].size(), 5u);
+  expect_done(convert("gpt2", "short.h5", "--n-ctx 20 --json " + (folder_ / "short.json")));
+  EXPECT_EQ(Json::parse(read_text(folder_ / "short.json"))["parameters_dropped"], 4 * 16);
+}
+
+TEST_F(ConvertCommand, WeightsThatAreNotFiniteGoNowhere) {
+  expect_done(convert("gpt2", "model.h5"));
+  files_.tensors["h.1.mlp.c_fc.weight"].values[5] = std::nanf("");
+  files_.write(folder_ / "bad");
+  for (const std::string to : {"checkpoint", "gpt2", "tapestry"}) {
+    const ShellResult result = convert("bad", "out-" + to, "--to " + to);
+    EXPECT_EQ(result.status, 5);
+    EXPECT_THAT(result.errors, HasSubstr("bad': element 5 of blocks.1.mlp.up.weight is nan"));
+    EXPECT_FALSE(std::filesystem::exists(folder_ / ("out-" + to)));
+  }
+  const ShellResult compared =
+      shell("tapestry compare --tokens random --a " + (folder_ / "gpt2") + " --b " + (folder_ / "bad"));
+  EXPECT_EQ(compared.status, 5) << compared.errors;
+}
+
+TEST_F(ConvertCommand, TheExportSaysOfWhatTypeItsWeightsAre) {
+  files_.config["torch_dtype"] = "float16";
+  files_.write(folder_ / "gpt2");
+  expect_done(convert("gpt2", "exported", "--to gpt2"));
+  EXPECT_EQ(Json::parse(read_text(folder_ / "exported/config.json"))["torch_dtype"], "float32");
 }
 
 TEST_F(ConvertCommand, ACheckpointConvertsFurther) {
