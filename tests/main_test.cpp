@@ -74,6 +74,8 @@ TEST_F(Main, TrainRefuses) {
   expect_refused(train + "--data.tokens nowhere.h5", 3, {"nowhere.h5"});
   expect_refused(train + "--data.tokens " + foreign_, 3, {foreign_});
   expect_refused(train + "--train.init " + foreign_, 7, {foreign_});
+  expect_refused(train + "--layer.2.chunk 4", 2, {"layer.2.chunk", "layers are 0 to 1"});
+  expect_refused(train + "--layer.1.chunk 4", 2, {"layer.1.chunk", "layer 1 is standard", "has no chunk"});
   expect_refused(train + "--train.match_attention 1", 2, {"train.match_attention", "train.teacher"});
   expect_refused(train_line("text"), 4, {"text"});
   expect_refused("tapestry train --config tiny.ini --train.out /proc/run", 4, {"/proc/run"});

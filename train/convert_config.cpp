@@ -7,6 +7,7 @@
 #include "data/data_options.h"
 #include "layers/attention/attention.h"
 #include "layers/attention/bsbr_options.h"
+#include "layers/layer_options.h"
 #include "train/model_config.h"
 
 namespace tapestry {
@@ -164,7 +165,9 @@ Config converted_config(const ModelSource& source, const ConvertOptions& options
   const bool old_bsbr = std::find(was.begin(), was.end(), "bsbr") != was.end();
   if (!new_bsbr.empty()) set_bsbr_defaults(new_bsbr, old_bsbr, given, config);
   set_length(source, options, config);
-  check_model_options(config.get(model_options()));
+  const auto made = config.get(model_options());
+  check_model_options(made);
+  check_layer_options(made, config);
   return config;
 }
 

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "base/violations.h"
+#include "layers/layer_options.h"
 #include "train/init_config.h"
 #include "train/model_config.h"
 
@@ -47,6 +48,7 @@ RunSetup make_run_setup(const Config& config, const TrainingData& data) {
   check_optim(setup.optim, setup.train.max_steps, wrong);
   wrong.throw_if_any();
   check_model_options(setup.model);
+  check_layer_options(setup.model, setup.config);
   return setup;
 }
 

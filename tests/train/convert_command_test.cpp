@@ -79,6 +79,14 @@ TEST_F(ConvertCommand, SaysWhatItReadAndWhatItLeftOut) {
   EXPECT_EQ(Json::parse(read_text(folder_ / "short.json"))["parameters_dropped"], 4 * 16);
 }
 
+TEST_F(ConvertCommand, OptionsOfALayerSaySomethingAboutIt) {
+  const ShellResult result =
+      convert("gpt2", "model.h5", "--attention bsbr --layers 1 --layer.0.chunk 4 --layer.3.chunk 4");
+  EXPECT_EQ(result.status, 2);
+  EXPECT_THAT(result.errors, HasSubstr("layer 0 is standard, which has no chunk"));
+  EXPECT_THAT(result.errors, HasSubstr("layers are 0 to 2"));
+}
+
 TEST_F(ConvertCommand, WeightsThatAreNotFiniteGoNowhere) {
   expect_done(convert("gpt2", "model.h5"));
   files_.tensors["h.1.mlp.c_fc.weight"].values[5] = std::nanf("");
