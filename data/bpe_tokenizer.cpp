@@ -33,10 +33,9 @@ struct Candidate {
 
 }  // namespace
 
-BpeTokenizer::BpeTokenizer(std::string vocab_json, std::string merges, const std::string& origin)
-    : vocab_json_(std::move(vocab_json)),
-      merges_(std::move(merges)),
-      vocabulary_(parse_bpe(vocab_json_, merges_, origin)) {
+BpeTokenizer::BpeTokenizer(const std::string& vocab_json, const std::string& merges,
+                           const std::string& origin, const std::string& added_tokens)
+    : vocabulary_(parse_bpe(vocab_json, merges, origin, added_tokens)) {
   int32_t rank = 0;
   for (const auto& merge : vocabulary_.merges)
     rules_[pair_key(merge.left, merge.right)] = {rank++, merge.result};
@@ -45,7 +44,7 @@ BpeTokenizer::BpeTokenizer(std::string vocab_json, std::string merges, const std
 }
 
 std::map<std::string, std::string> BpeTokenizer::files() const {
-  return {{kVocabFile, vocab_json_}, {kMergesFile, merges_}};
+  return {{kVocabFile, format_vocab_json(vocabulary_)}, {kMergesFile, format_merges(vocabulary_)}};
 }
 
 std::string_view BpeTokenizer::bytes_of(int32_t id) const {

@@ -17,9 +17,12 @@ class BpeTokenizer : public Tokenizer {
  public:
   static constexpr const char* kVocabFile = "vocab.json";
   static constexpr const char* kMergesFile = "merges.txt";
+  static constexpr const char* kAddedTokensFile = "added_tokens.json";
 
-  /// From the contents of the two files; `origin` (the folder) is named in errors.
-  BpeTokenizer(std::string vocab_json, std::string merges, const std::string& origin);
+  /// From the contents of the files, of which added_tokens.json may be empty; `origin` (the folder) is named
+  /// in errors.
+  BpeTokenizer(const std::string& vocab_json, const std::string& merges, const std::string& origin,
+               const std::string& added_tokens = "");
 
   std::string kind() const override { return "bpe"; }
   int64_t vocab_size() const override { return static_cast<int64_t>(vocabulary_.tokens.size()); }
@@ -38,7 +41,6 @@ class BpeTokenizer : public Tokenizer {
   std::vector<int32_t> merge(std::string_view word) const;
   void append_word(std::string_view word, std::vector<int32_t>& ids) const;
 
-  std::string vocab_json_, merges_;
   BpeVocabulary vocabulary_;
   std::unordered_map<uint64_t, Rule> rules_;
   std::optional<int32_t> end_of_text_;

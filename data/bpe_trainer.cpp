@@ -107,15 +107,6 @@ class PairCounts {
   std::vector<Pair> changed_;
 };
 
-BpeVocabulary bytes_only() {
-  BpeVocabulary vocabulary;
-  for (const uint8_t byte : bytes_in_vocabulary_order()) {
-    vocabulary.byte_ids[byte] = static_cast<int32_t>(vocabulary.tokens.size());
-    vocabulary.tokens.emplace_back(1, static_cast<char>(byte));
-  }
-  return vocabulary;
-}
-
 std::vector<Word> words_as_ids(const WordMap<int64_t>& counts, const std::array<int32_t, 256>& byte_ids) {
   std::vector<Word> words;
   for (const auto& [text, count] : counts) {
@@ -147,7 +138,7 @@ std::unique_ptr<BpeTokenizer> BpeTrainer::train(int64_t vocab_size,
                                                 const std::function<void(int64_t, int64_t)>& progress) const {
   require(vocab_size >= kSmallestVocabulary, "a BPE vocabulary has at least ", kSmallestVocabulary,
           " tokens, not ", vocab_size);
-  BpeVocabulary vocabulary = bytes_only();
+  BpeVocabulary vocabulary = byte_vocabulary();
   PairCounts pairs(words_as_ids(counts_, vocabulary.byte_ids));
   const int64_t wanted = vocab_size - kSmallestVocabulary;
   for (Pair pair; static_cast<int64_t>(vocabulary.merges.size()) < wanted && pairs.best(pair);) {

@@ -25,8 +25,7 @@ std::string symbols_of(std::string_view bytes) {
   return text;
 }
 
-// A token with a character that stands for no byte, as added special tokens may have, is its own text.
-std::string bytes_of_symbols(const std::string& symbols) {
+std::string bytes_of_symbols(const std::string& symbols, const std::string& where) {
   static const auto byte_of = [] {
     std::unordered_map<char32_t, char> map;
     for (size_t byte = 0; byte < 256; ++byte) {
@@ -38,7 +37,8 @@ std::string bytes_of_symbols(const std::string& symbols) {
   std::string bytes;
   for (size_t at = 0; at < symbols.size();) {
     const auto found = byte_of.find(next_utf8(symbols, at));
-    if (found == byte_of.end()) return symbols;
+    check(found != byte_of.end(), Exit::input, where, ": the merged token '", symbols,
+          "' has a character that stands for no byte");
     bytes += found->second;
   }
   return bytes;
@@ -99,7 +99,15 @@ Ids parse_ids(const std::string& text, const std::string& where) {
   return events.take();
 }
 
-std::vector<std::string> tokens_by_id(const Ids& ids, const std::string& where) {
+void add_ids(const Ids& added, Ids& ids, const std::string& origin) {
+  for (const auto& [token, id] : added) {
+    const int32_t known = ids.try_emplace(token, id).first->second;
+    check(known == id, Exit::input, origin, "/added_tokens.json: '", token, "' has the id ", id,
+          ", vocab.json says ", known);
+  }
+}
+
+std::vector<std::string> symbols_by_id(const Ids& ids, const std::string& where) {
   check(!ids.empty(), Exit::input, where, ": no tokens");
   std::vector<const std::string*> symbols(ids.size(), nullptr);
   for (const auto& [symbol, id] : ids) {
@@ -110,9 +118,9 @@ std::vector<std::string> tokens_by_id(const Ids& ids, const std::string& where) 
           "' and '", symbol, "'");
     symbols[static_cast<size_t>(id)] = &symbol;
   }
-  std::vector<std::string> tokens;
-  for (const std::string* symbol : symbols) tokens.push_back(bytes_of_symbols(*symbol));
-  return tokens;
+  std::vector<std::string> by_id;
+  for (const std::string* symbol : symbols) by_id.push_back(*symbol);
+  return by_id;
 }
 
 /// Where something stands, for messages: a text for each of 50,000 lines would take longer than reading them.
@@ -167,6 +175,14 @@ std::vector<BpeVocabulary::Merge> parse_merges(const std::string& text, const Id
   return merges;
 }
 
+/// Whether each token is one that encoding never gives.
+std::vector<bool> are_special(const BpeVocabulary& vocabulary) {
+  std::vector<bool> special(vocabulary.tokens.size(), true);
+  for (const int32_t id : vocabulary.byte_ids) special[static_cast<size_t>(id)] = false;
+  for (const auto& merge : vocabulary.merges) special[static_cast<size_t>(merge.result)] = false;
+  return special;
+}
+
 }  // namespace
 
 const std::array<std::string, 256>& byte_symbols() {
@@ -181,29 +197,48 @@ const std::array<std::string, 256>& byte_symbols() {
   return symbols;
 }
 
-std::vector<uint8_t> bytes_in_vocabulary_order() {
-  std::vector<uint8_t> bytes;
-  for (const bool printable : {true, false})
-    for (int byte = 0; byte < 256; ++byte)
-      if (is_printable_latin1(byte) == printable) bytes.push_back(static_cast<uint8_t>(byte));
-  return bytes;
-}
-
-BpeVocabulary parse_bpe(const std::string& vocab_json, const std::string& merges, const std::string& origin) {
-  const std::string vocab_file = origin + "/vocab.json";
-  const Ids ids = parse_ids(vocab_json, vocab_file);
+BpeVocabulary byte_vocabulary() {
   BpeVocabulary vocabulary;
-  vocabulary.tokens = tokens_by_id(ids, vocab_file);
-  for (size_t byte = 0; byte < 256; ++byte)
-    vocabulary.byte_ids[byte] = id_of(ids, byte_symbols()[byte], {vocab_file, ": symbol of byte ", byte});
-  vocabulary.merges = parse_merges(merges, ids, origin + "/merges.txt");
+  for (const bool printable : {true, false})
+    for (int byte = 0; byte < 256; ++byte) {
+      if (is_printable_latin1(byte) != printable) continue;
+      vocabulary.byte_ids[static_cast<size_t>(byte)] = static_cast<int32_t>(vocabulary.tokens.size());
+      vocabulary.tokens.emplace_back(1, static_cast<char>(byte));
+    }
   return vocabulary;
 }
 
+BpeVocabulary parse_bpe(const std::string& vocab_json, const std::string& merges, const std::string& origin,
+                        const std::string& added_tokens) {
+  const std::string vocab_file = origin + "/vocab.json";
+  Ids ids = parse_ids(vocab_json, vocab_file);
+  if (!added_tokens.empty()) add_ids(parse_ids(added_tokens, origin + "/added_tokens.json"), ids, origin);
+  BpeVocabulary vocabulary;
+  vocabulary.tokens = symbols_by_id(ids, vocab_file);
+  for (size_t byte = 0; byte < 256; ++byte)
+    vocabulary.byte_ids[byte] = id_of(ids, byte_symbols()[byte], {vocab_file, ": symbol of byte ", byte});
+  vocabulary.merges = parse_merges(merges, ids, origin + "/merges.txt");
+  const std::vector<bool> special = are_special(vocabulary);
+  for (size_t id = 0; id < special.size(); ++id)
+    if (!special[id]) vocabulary.tokens[id] = bytes_of_symbols(vocabulary.tokens[id], vocab_file);
+  return vocabulary;
+}
+
+std::vector<int32_t> special_tokens(const BpeVocabulary& vocabulary) {
+  const std::vector<bool> special = are_special(vocabulary);
+  std::vector<int32_t> ids;
+  for (size_t id = 0; id < special.size(); ++id)
+    if (special[id]) ids.push_back(static_cast<int32_t>(id));
+  return ids;
+}
+
 std::string format_vocab_json(const BpeVocabulary& vocabulary) {
+  const std::vector<bool> special = are_special(vocabulary);
   std::string text = "{";
-  for (size_t id = 0; id < vocabulary.tokens.size(); ++id)
-    text += join(id ? ", " : "", nlohmann::json(symbols_of(vocabulary.tokens[id])).dump(), ": ", id);
+  for (size_t id = 0; id < special.size(); ++id) {
+    const std::string& token = vocabulary.tokens[id];
+    text += join(id ? ", " : "", nlohmann::json(special[id] ? token : symbols_of(token)).dump(), ": ", id);
+  }
   return text + "}\n";
 }
 

@@ -177,7 +177,6 @@ TokenFile::TokenFile(const std::string& path) : TokenFile(path, open_verified(pa
 
 TokenFile::TokenFile(const std::string& path, VerifiedFile file)
     : path_(path), sha256_(file.sha256), file_(std::make_shared<Hdf5File>(std::move(file.hdf5))) {
-  identity_ = file_->read_attribute<std::string>("tokenizer", "identity");
   vocab_size_ = file_->read_attribute<int64_t>("tokenizer", "vocab_size");
   check(vocab_size_ > 0 && vocab_size_ <= std::numeric_limits<int32_t>::max(), Exit::input, "'", path,
         "' has a vocabulary of ", vocab_size_);
@@ -211,10 +210,6 @@ void TokenFile::check_tokens(Split split) const {
     throw_if_stop_requested();
     tokens(split)->read(first, std::min(kTokenChunk, size - first), piece.data());
   }
-}
-
-void TokenFile::check_tokenizer(const Tokenizer& known, const std::string& model) const {
-  tapestry::check_tokenizer(identity_, path_, known, model);
 }
 
 }  // namespace tapestry

@@ -76,10 +76,7 @@ class TokenFile {
   TextCounts text(Split split) const;
 
   int64_t vocab_size() const { return vocab_size_; }
-  const std::string& tokenizer_identity() const { return identity_; }
   std::unique_ptr<Tokenizer> tokenizer() const;
-  /// Throws Error(Exit::input) unless the tokens were made with the tokenizer that `model`, a path, knows.
-  void check_tokenizer(const Tokenizer& known, const std::string& model) const;
 
   /// Reads all tokens of a split once.
   void check_tokens(Split split) const;
@@ -87,7 +84,7 @@ class TokenFile {
  private:
   TokenFile(const std::string& path, VerifiedFile file);
 
-  std::string path_, sha256_, identity_;
+  std::string path_, sha256_;
   int64_t vocab_size_ = 0;
   std::shared_ptr<const Hdf5File> file_;
   std::array<std::shared_ptr<const TokenSource>, 2> splits_;

@@ -26,23 +26,25 @@ std::string Tokenizer::decode(std::span<const int32_t> ids) const {
   return text;
 }
 
-std::string Tokenizer::identity() const {
-  const auto contents = files();
-  if (contents.empty()) return kind();
+std::string Tokenizer::identity() const { return identity_of(kind(), files()); }
+
+std::string identity_of(const std::string& kind, const std::map<std::string, std::string>& files) {
+  if (files.empty()) return kind;
   Sha256 hash;
-  for (const auto& [name, content] : contents)
+  for (const auto& [name, content] : files)
     hash.update(join(name, " ", content.size(), "\n")).update(content);
-  return kind() + ":" + hash.hex();
+  return kind + ":" + hash.hex();
 }
 
 void Tokenizer::check_id(int32_t id) const {
   require(id >= 0 && id < vocab_size(), "token id ", id, " is outside the vocabulary of ", vocab_size());
 }
 
-void check_tokenizer(const std::string& identity, const std::string& data, const Tokenizer& known,
+void check_tokenizer(const Tokenizer& used, const std::string& data, const Tokenizer* known,
                      const std::string& model) {
-  check(identity == known.identity(), Exit::input, data, " was made with the tokenizer ", identity, ", ",
-        model, " with ", known.identity());
+  if (!known || known->kind() == "ids") return;
+  check(used.identity() == known->identity(), Exit::input, data, " was made with the tokenizer ",
+        used.identity(), ", ", model, " with ", known->identity());
 }
 
 namespace {
@@ -67,19 +69,23 @@ std::unique_ptr<Tokenizer> make_tokenizer(const std::string& kind,
   check(kind == "bpe", Exit::input, origin, ": unknown tokenizer '", kind, "', known are bytes, bpe and ids");
   for (const char* name : {BpeTokenizer::kVocabFile, BpeTokenizer::kMergesFile})
     check(files.contains(name), Exit::input, origin, ": the tokenizer's ", name, " is missing");
+  const auto added = files.find(BpeTokenizer::kAddedTokensFile);
   return std::make_unique<BpeTokenizer>(files.at(BpeTokenizer::kVocabFile),
-                                        files.at(BpeTokenizer::kMergesFile), origin);
+                                        files.at(BpeTokenizer::kMergesFile), origin,
+                                        added == files.end() ? "" : added->second);
 }
 
 std::unique_ptr<Tokenizer> load_tokenizer(const std::string& spec) {
   if (spec == "bytes") return std::make_unique<ByteTokenizer>();
   check(fs::is_directory(spec), Exit::input, "tokenizer '", spec,
-        "' is neither bytes nor a folder with vocab.json and merges.txt or with tokenizer.json");
-  if (!fs::exists(spec + "/" + BpeTokenizer::kVocabFile) && fs::exists(spec + "/" + kTokenizerJson))
+        "' is neither bytes nor a folder with tokenizer.json or with vocab.json and merges.txt");
+  if (fs::exists(spec + "/" + kTokenizerJson))
     return make_tokenizer("bpe", bpe_files_of(InputFile(spec + "/" + kTokenizerJson).read_all(), spec), spec);
   std::map<std::string, std::string> files;
   for (const char* name : {BpeTokenizer::kVocabFile, BpeTokenizer::kMergesFile})
     files[name] = InputFile(spec + "/" + name).read_all();
+  if (const std::string added = spec + "/" + BpeTokenizer::kAddedTokensFile; fs::exists(added))
+    files[BpeTokenizer::kAddedTokensFile] = InputFile(added).read_all();
   return make_tokenizer("bpe", files, spec);
 }
 

@@ -27,7 +27,8 @@ class Tokenizer {
   virtual int64_t vocab_size() const = 0;
   /// The token between documents, where the vocabulary has one. Never the result of encoding text.
   virtual std::optional<int32_t> end_of_text() const = 0;
-  /// The files that make_tokenizer() rebuilds it from, by name.
+  /// The files that make_tokenizer() rebuilds it from, by name: the same for the same vocabulary, however it
+  /// was written where it came from.
   virtual std::map<std::string, std::string> files() const = 0;
 
   /// Appends the ids of a piece of a longer text and returns how many of its bytes they cover. What is left
@@ -42,7 +43,7 @@ class Tokenizer {
   virtual std::string_view bytes_of(int32_t id) const = 0;
   std::string decode(std::span<const int32_t> ids) const;
 
-  /// Equal for equal vocabularies only: "bytes" or "bpe:<SHA-256 of the files>".
+  /// Equal for equal vocabularies only: identity_of() of kind() and files().
   std::string identity() const;
 
  protected:
@@ -50,16 +51,20 @@ class Tokenizer {
   void check_id(int32_t id) const;
 };
 
-/// Throws Error(input) unless `data`, a path, whose tokenizer has the identity `identity`, was made with the
-/// tokenizer that `model`, another, knows.
-void check_tokenizer(const std::string& identity, const std::string& data, const Tokenizer& known,
+/// "bytes" or "bpe:<SHA-256 of the files>".
+std::string identity_of(const std::string& kind, const std::map<std::string, std::string>& files);
+
+/// Throws Error(input) unless `data`, a path, that was made with the tokenizer `used`, is for `model`,
+/// another, that knows `known`. A model that knows none (null) or only ids takes any.
+void check_tokenizer(const Tokenizer& used, const std::string& data, const Tokenizer* known,
                      const std::string& model);
 
 /// From what kind() and files() gave. `origin` is named in errors, which carry Exit::input.
 std::unique_ptr<Tokenizer> make_tokenizer(const std::string& kind,
                                           const std::map<std::string, std::string>& files,
                                           const std::string& origin);
-/// `spec` is "bytes" or a folder with vocab.json and merges.txt or, where those are not, tokenizer.json.
+/// `spec` is "bytes" or a folder with tokenizer.json or, where that is not, vocab.json, merges.txt and
+/// perhaps added_tokens.json.
 std::unique_ptr<Tokenizer> load_tokenizer(const std::string& spec);
 /// Whether a folder has files that load_tokenizer reads.
 bool has_tokenizer(const std::string& folder);

@@ -129,7 +129,8 @@ std::map<std::string, std::string> bpe_files_of(const std::string& text, const s
 
 std::string tokenizer_json_of(const Tokenizer& bpe) {
   const auto files = bpe.files();
-  const std::string& merges = files.at(BpeTokenizer::kMergesFile);
+  const std::string &vocab = files.at(BpeTokenizer::kVocabFile),
+                    &merges = files.at(BpeTokenizer::kMergesFile);
   nlohmann::ordered_json json = {{"version", "1.0"},
                                  {"truncation", nullptr},
                                  {"padding", nullptr},
@@ -138,9 +139,9 @@ std::string tokenizer_json_of(const Tokenizer& bpe) {
                                  {"pre_tokenizer", byte_level()},
                                  {"post_processor", byte_level()},
                                  {"decoder", byte_level()}};
-  if (const auto end = bpe.end_of_text())
-    json["added_tokens"].push_back({{"id", *end},
-                                    {"content", kEndOfText},
+  for (const int32_t id : special_tokens(parse_bpe(vocab, merges, kTokenizerJson)))
+    json["added_tokens"].push_back({{"id", id},
+                                    {"content", bpe.bytes_of(id)},
                                     {"single_word", false},
                                     {"lstrip", false},
                                     {"rstrip", false},
@@ -155,7 +156,7 @@ std::string tokenizer_json_of(const Tokenizer& bpe) {
            {"fuse_unk", false},
            {"byte_fallback", false},
            {"ignore_merges", false}};
-  model["vocab"] = nlohmann::ordered_json::parse(files.at(BpeTokenizer::kVocabFile));
+  model["vocab"] = nlohmann::ordered_json::parse(vocab);
   model["merges"] = Json::array();
   for (size_t at = merges.find('\n') + 1; at < merges.size();) {
     const size_t end = std::min(merges.find('\n', at), merges.size());

@@ -14,7 +14,7 @@ inline constexpr const char* kTokenizerJson = "tokenizer.json";
 /// Anything that would give other ids is one Error(input) that lists it all; `origin` is the folder.
 std::map<std::string, std::string> bpe_files_of(const std::string& text, const std::string& origin);
 
-/// The tokenizer.json of a tokenizer of kind bpe.
+/// The tokenizer.json of a tokenizer of kind bpe. Its special_tokens() are the added ones.
 std::string tokenizer_json_of(const Tokenizer& bpe);
 
 }  // namespace tapestry

@@ -16,8 +16,8 @@ std::unique_ptr<Tokenizer> read_tokenizer(const Hdf5File& file, Exit bad_content
     files[name] = file.read_text("tokenizer/files/" + name);
   const std::string kind = file.read_attribute<std::string>("tokenizer", "kind");
   auto tokenizer = make_tokenizer(kind, files, file.path());
-  check(tokenizer->identity() == file.read_attribute<std::string>("tokenizer", "identity"), bad_content, "'",
-        file.path(), "': the tokenizer's files do not fit its identity");
+  check(identity_of(kind, files) == file.read_attribute<std::string>("tokenizer", "identity"), bad_content,
+        "'", file.path(), "': the tokenizer's files do not fit its identity");
   return tokenizer;
 }
 

@@ -39,9 +39,7 @@ const OptionTable<CompareOptions>& compare_options() {
   using C = CompareOptions;
   static const OptionTable<C> table =
       OptionTable<C>("", "compare")
-          .add("a", &C::a,
-               "the reference: a checkpoint, a folder with GPT-2 in the Hugging Face layout or one that "
-               "convert wrote")
+          .add("a", &C::a, join("the reference: ", kAnyModel))
           .add("b", &C::b, "the other model, the same")
           .add("tokens", &C::tokens, "a token file, or random: every token equally likely")
           .add("split", &C::split, "which part of it", one_of({"train", "valid"}))
@@ -64,12 +62,6 @@ std::shared_ptr<const TokenSource> random_tokens(int64_t count, int64_t vocab_si
   for (int64_t i = 0; i < count; ++i)
     tokens.push_back(static_cast<int32_t>(random_bits(seed, i) % static_cast<uint64_t>(vocab_size)));
   return std::make_shared<MemoryTokens>(std::move(tokens), "random tokens");
-}
-
-/// The tokens of the file must be those that the models know; a model without a tokenizer takes any.
-void check_tokenizer(const TokenFile& file, const std::string& path, const LoadedModel& loaded) {
-  if (!loaded.tokenizer || loaded.tokenizer->kind() == "ids") return;
-  file.check_tokenizer(*loaded.tokenizer, path);
 }
 
 void add_estimate(Report& report, const std::string& name, const Estimate& estimate) {
@@ -134,8 +126,8 @@ std::shared_ptr<const TokenSource> open_tokens(const CompareOptions& options, co
   if (options.tokens == "random")
     return random_tokens(options.windows * seq_len + 1, a.model->options().vocab_size, seed);
   const TokenFile file(options.tokens);
-  check_tokenizer(file, options.a, a);
-  check_tokenizer(file, options.b, b);
+  check_tokenizer(*file.tokenizer(), options.tokens, a.tokenizer.get(), options.a);
+  check_tokenizer(*file.tokenizer(), options.tokens, b.tokenizer.get(), options.b);
   return file.tokens(options.split == "train" ? Split::train : Split::valid);
 }
 
@@ -170,6 +162,9 @@ Exit compare(const Config& config) {
   const auto options = config.get(compare_options());
   const auto report_to = config.get(report_options());
   check(!options.a.empty() && !options.b.empty(), Exit::usage, "compare needs --a and --b");
+  for (const char* key : {"layers", "heads", "map-tokens", "threshold"})
+    check(!options.maps.empty() || !config.find(key), Exit::usage, "--", key,
+          " is for pictures of the attention: give their folder with --maps");
   check_report_destination(report_to);
   const Device device = run_device(config.get(run_options()));
   const LoadedModel a = load_model(*open_model_source(options.a), device);

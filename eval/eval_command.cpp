@@ -11,8 +11,8 @@
 #include "eval/equal_parts.h"
 #include "eval/keys_read.h"
 #include "eval/task_eval.h"
-#include "train/checkpoint.h"
 #include "train/mean_nll.h"
+#include "train/model_source.h"
 #include "train/run_device.h"
 
 namespace tapestry {
@@ -34,7 +34,7 @@ const OptionTable<EvalOptions>& eval_options() {
   using E = EvalOptions;
   static const OptionTable<E> table =
       OptionTable<E>("", "eval")
-          .add("checkpoint", &E::checkpoint, "the model")
+          .add("checkpoint", &E::checkpoint, join("the model: ", kAnyModel))
           .add("tokens", &E::tokens, "the token file; none for a model that was trained on a task")
           .add("split", &E::split, "which part of it", one_of({"train", "valid"}))
           .add("protocol", &E::protocol,
@@ -127,9 +127,10 @@ Report report_of(const EvalOptions& options, const EvalProtocol& protocol, const
 }
 
 Exit eval_text(const EvalOptions& options, const ReportOptions& report_to, Device device) {
-  const LoadedModel loaded = load_model(options.checkpoint, device);
+  const LoadedModel loaded = load_any_model(options.checkpoint, device);
   const TokenFile file(options.tokens);
-  file.check_tokenizer(*loaded.tokenizer, options.checkpoint);
+  const auto tokenizer = file.tokenizer();
+  check_tokenizer(*tokenizer, options.tokens, loaded.tokenizer.get(), options.checkpoint);
   const Split split = options.split == "train" ? Split::train : Split::valid;
   const auto text = file.tokens(split);
   const EvalProtocol protocol = protocol_of(options, loaded);
@@ -147,7 +148,7 @@ Exit eval_text(const EvalOptions& options, const ReportOptions& report_to, Devic
   progress.finish();
   check(std::isfinite(sum.mean()), Exit::nonfinite, "the loss of ", options.checkpoint, " on ", text->name(),
         " is not finite: ", sum.mean());
-  Report report = report_of(options, protocol, sum, size_of(file, split, *loaded.tokenizer, count));
+  Report report = report_of(options, protocol, sum, size_of(file, split, *tokenizer, count));
   if (const auto share = keys_read_share(loaded.config, protocol.seq_len))
     report.add("keys_read_share", *share);
   if (options.by_position > 0) by_position.add_to(report);

@@ -8,7 +8,7 @@
 #include "data/utf8.h"
 #include "eval/commands.h"
 #include "eval/decoding.h"
-#include "train/checkpoint.h"
+#include "train/model_source.h"
 #include "train/run_device.h"
 #include "train/state_file.h"
 
@@ -32,7 +32,7 @@ const OptionTable<GenerateOptions>& generate_options() {
   using G = GenerateOptions;
   static const OptionTable<G> table =
       OptionTable<G>("", "generate")
-          .add("checkpoint", &G::checkpoint, "the model")
+          .add("checkpoint", &G::checkpoint, join("the model: ", kAnyModel))
           .add("prompt", &G::prompt, "the text to go on from; after --load-state none if it is not given")
           .add("prompt-file", &G::prompt_file, "a file with it")
           .add("length", &G::length, "tokens to add", at_least(0))
@@ -67,6 +67,13 @@ ReadText text_of(const GenerateOptions& options, const LoadedModel& loaded, cons
   text.pending.insert(text.pending.end(), ids.begin(), ids.end());
   check(!text.pending.empty(), Exit::usage, "generate needs a prompt of at least one token");
   return text;
+}
+
+/// The model of a folder has no name that a state could belong to.
+void check_states(const GenerateOptions& options, const LoadedModel& loaded) {
+  const bool states = !options.save_state.empty() || !options.load_state.empty();
+  check(!states || !loaded.sha256.empty(), Exit::usage,
+        "a state belongs to a checkpoint: convert the folder '", options.checkpoint, "' to one first");
 }
 
 Continuations read(const GenerateOptions& options, const LoadedModel& loaded, ReadText text, int64_t seed) {
@@ -110,7 +117,8 @@ Exit generate(const Config& config) {
   check(!options.checkpoint.empty(), Exit::usage, "generate needs --checkpoint");
   check(options.save_state.empty() || options.samples == 1, Exit::usage,
         "--save-state keeps one text: leave out --samples");
-  const LoadedModel loaded = load_model(options.checkpoint, run_device(config.get(run_options())));
+  const LoadedModel loaded = load_any_model(options.checkpoint, run_device(config.get(run_options())));
+  check_states(options, loaded);
   const std::string prompt = prompt_of(options, config);
   Continuations texts =
       read(options, loaded, text_of(options, loaded, prompt), config.get(run_options()).seed);

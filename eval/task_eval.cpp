@@ -6,7 +6,7 @@
 #include "data/synthetic/task_batches.h"
 #include "eval/keys_read.h"
 #include "eval/task_accuracy.h"
-#include "train/checkpoint.h"
+#include "train/model_source.h"
 #include "train/run_device.h"
 
 namespace tapestry {
@@ -52,7 +52,7 @@ const OptionTable<TaskEvalOptions>& task_eval_options() {
 
 Exit eval_task(const Config& given, const EvalSubject& subject, const ReportOptions& report_to) {
   const auto options = given.get(task_eval_options());
-  const LoadedModel loaded = load_model(subject.checkpoint, run_device(given.get(run_options())));
+  const LoadedModel loaded = load_any_model(subject.checkpoint, run_device(given.get(run_options())));
   const Config config = task_config(given, loaded.config);
   const auto trained = config.get(data_options());
   const std::string name = options.task.empty() ? trained.task : options.task;
@@ -60,7 +60,9 @@ Exit eval_task(const Config& given, const EvalSubject& subject, const ReportOpti
         " was not trained on a task");
   const int64_t seq_len = subject.seq_len > 0 ? subject.seq_len : trained.seq_len;
   const auto task = find_task(name).make(config, seq_len);
-  check_tokenizer(task->tokenizer()->identity(), "task " + name, *loaded.tokenizer, subject.checkpoint);
+  const std::string used = task->tokenizer()->identity(), known = loaded.tokenizer->identity();
+  check(used == known, Exit::input, "task ", name, " was made with the tokenizer ", used, ", ",
+        subject.checkpoint, " with ", known);
   const auto answers = answers_to(*task, *loaded.model, options.sequences, subject.batch_size);
   Report report;
   report.add("checkpoint", subject.checkpoint).add("task", name).add("seq_len", seq_len);

@@ -19,6 +19,7 @@ struct CommandOptions {
   std::string output;
   std::string to = "checkpoint";
   std::string tokenizer;
+  bool overwrite = false;
 };
 
 const OptionTable<CommandOptions>& command_options() {
@@ -33,14 +34,19 @@ const OptionTable<CommandOptions>& command_options() {
                "checkpoint; gpt2: a folder in the Hugging Face layout; tapestry: such a folder for any model "
                "of ours",
                one_of({"checkpoint", "gpt2", "tapestry"}))
-          .add("tokenizer", &C::tokenizer, "bytes or a folder, in place of the tokenizer that is there");
+          .add("tokenizer", &C::tokenizer,
+               "bytes, a folder, or ids for none, in place of the tokenizer that is there")
+          .add("overwrite", &C::overwrite, "replace the model that is in the folder --output");
   return table;
 }
 
 std::shared_ptr<const Tokenizer> choose_tokenizer(const CommandOptions& options, const ModelSource& source,
                                                   int64_t vocab_size) {
-  std::shared_ptr<const Tokenizer> tokenizer = source.tokenizer();
-  if (!options.tokenizer.empty()) tokenizer = load_tokenizer(options.tokenizer);
+  std::shared_ptr<const Tokenizer> tokenizer;
+  if (!options.tokenizer.empty())
+    tokenizer = options.tokenizer == "ids" ? nullptr : load_tokenizer(options.tokenizer);
+  else
+    tokenizer = source.tokenizer();
   if (!tokenizer) tokenizer = std::make_shared<IdTokenizer>(vocab_size);
   check(tokenizer->vocab_size() <= vocab_size, Exit::input, "the tokenizer has ", tokenizer->vocab_size(),
         " tokens, the model only ", vocab_size);
@@ -88,8 +94,15 @@ void add_started(Report& report, const Conversion& made) {
   for (const auto& [what, count] : rows) table.row({what.first, count.first, count.second, what.second});
 }
 
+/// The tokenizer of what was written, for people.
+std::string describe(const Tokenizer& tokenizer, const std::string& to) {
+  if (tokenizer.kind() == "ids") return "none: the model takes token ids, no text";
+  if (tokenizer.kind() == "bytes" && to == "gpt2") return "bytes: has no files, a token's id is the byte";
+  return tokenizer.identity();
+}
+
 Report report_of(const CommandOptions& options, const ModelSource& source, const Conversion& made,
-                 const Tokenizer& tokenizer) {
+                 const Tokenizer& tokenizer, int64_t vocab_size) {
   Report report;
   report.add("from", options.from)
       .add("parameters_read", source.parameter_count())
@@ -105,9 +118,8 @@ Report report_of(const CommandOptions& options, const ModelSource& source, const
   add_started(report, made);
   report.add("attention", format_value(model.attention))
       .add("n_ctx", model.n_ctx)
-      .add("vocab_size", model.vocab_size)
-      .add("tokenizer", tokenizer.identity(),
-           tokenizer.kind() == "ids" ? "none: the model takes token ids, no text" : tokenizer.identity());
+      .add("vocab_size", vocab_size)
+      .add("tokenizer", tokenizer.identity(), describe(tokenizer, options.to));
   return report;
 }
 
@@ -118,6 +130,24 @@ void check_paths(const CommandOptions& options) {
         "--output is what --from names: write somewhere else");
   check(options.to != "checkpoint" || !fs::is_directory(options.output), Exit::usage, "--output '",
         options.output, "' is a folder; a checkpoint is a file, or did you mean --to gpt2?");
+  check(!holds_model(options.output) || options.overwrite, Exit::usage, "'", options.output,
+        "' already holds a model: replace it with --overwrite, or write somewhere else");
+}
+
+/// Writes what was asked for and returns the size of its vocabulary.
+int64_t write_output(const CommandOptions& options, const ModelSource& source, const Conversion& made,
+                     const Tokenizer& tokenizer) {
+  if (options.to == "gpt2")
+    return export_gpt2(options.output, *made.model, made.config, tokenizer, source.gpt2_config());
+  if (options.to == "tapestry") {
+    export_model_folder(options.output, *made.model, made.config, tokenizer, source.gpt2_config());
+  } else {
+    save_checkpoint(options.output, {.model = *made.model,
+                                     .tokenizer = tokenizer,
+                                     .config = format_config(made.config, run_sections()),
+                                     .gpt2_config = source.gpt2_config()});
+  }
+  return made.model->options().vocab_size;
 }
 
 Exit run_convert(const Config& config) {
@@ -129,17 +159,8 @@ Exit run_convert(const Config& config) {
   const Conversion made =
       convert(*source, config.get(convert_options()), config, config.get(run_options()).seed);
   const auto tokenizer = choose_tokenizer(options, *source, made.model->options().vocab_size);
-  if (options.to == "gpt2") {
-    export_gpt2(options.output, *made.model, made.config, *tokenizer, source->gpt2_config());
-  } else if (options.to == "tapestry") {
-    export_model_folder(options.output, *made.model, made.config, *tokenizer, source->gpt2_config());
-  } else {
-    save_checkpoint(options.output, {.model = *made.model,
-                                     .tokenizer = *tokenizer,
-                                     .config = format_config(made.config, run_sections()),
-                                     .gpt2_config = source->gpt2_config()});
-  }
-  report_of(options, *source, made, *tokenizer).write(report_to);
+  const int64_t vocab_size = write_output(options, *source, made, *tokenizer);
+  report_of(options, *source, made, *tokenizer, vocab_size).write(report_to);
   return Exit::done;
 }
 

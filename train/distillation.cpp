@@ -50,7 +50,7 @@ StepLoss distilled_loss(const LanguageModel& student, const LanguageModel& teach
 
 Teacher::Teacher(const RunSetup& setup, const TrainingData& data, Device device) : options_(setup.train) {
   const auto source = open_model_source(options_.teacher);
-  check_tokenizer(*source, data.tokenizer()->identity(), data.name());
+  check_tokenizer(*data.tokenizer(), data.name(), source->tokenizer().get(), source->path());
   Config config = source->config();
   config.set("model.dropout", "0", "train.teacher");
   model_ = std::make_unique<LanguageModel>(config.get(model_options()), config,

@@ -11,6 +11,7 @@
 #include "layers/attention/standard.h"
 #include "train/gpt2_config.h"
 #include "train/gpt2_layout.h"
+#include "train/model_folder.h"
 
 namespace tapestry {
 namespace {
@@ -76,17 +77,18 @@ class Gpt2Tensors {
 
 }  // namespace
 
-Gpt2Export export_gpt2(const std::string& folder, const LanguageModel& model, const Config& config,
-                       const Tokenizer& tokenizer, const std::string& original) {
+int64_t export_gpt2(const std::string& folder, const LanguageModel& model, const Config& config,
+                    const Tokenizer& tokenizer, const std::string& original) {
   ModelOptions options = model.options();
   check_expressible(options, config);
   if (original.empty()) options.vocab_size = std::min(options.vocab_size, tokenizer.vocab_size());
+  remove_model(folder);
   save_tokenizer(tokenizer, folder);
   const Gpt2Tensors tensors(model, options.vocab_size);
   write_safetensors(folder + "/model.safetensors", tensors.tensors());
   write_file_atomically(folder + "/config.json",
                         format_gpt2_config(options, original, tokenizer.end_of_text()));
-  return {static_cast<int64_t>(tensors.tensors().size()), options.vocab_size};
+  return options.vocab_size;
 }
 
 }  // namespace tapestry

@@ -10,11 +10,6 @@
 namespace tapestry {
 namespace {
 
-/// Null if the folder has no tokenizer.
-std::shared_ptr<const Tokenizer> find_tokenizer(const std::string& folder) {
-  return has_tokenizer(folder) ? load_tokenizer(folder) : nullptr;
-}
-
 Shape shape_of(const std::vector<int64_t>& axes) {
   return axes.size() == 1 ? Shape{axes[0]} : Shape{axes[0], axes[1]};
 }
@@ -34,10 +29,14 @@ Gpt2Source::Gpt2Source(const std::string& folder) : weights_(folder) {
   for (const std::string& name : weights_.names()) {
     if (!used.contains(name)) account_for(name);
   }
-  tokenizer_ = find_tokenizer(folder);
-  check(!tokenizer_ || tokenizer_->vocab_size() <= model_.vocab_size, Exit::input, "'", folder,
-        "': the tokenizer has ", tokenizer_ ? tokenizer_->vocab_size() : 0,
-        " tokens, more than vocab_size = ", model_.vocab_size);
+}
+
+std::shared_ptr<const Tokenizer> Gpt2Source::read_tokenizer() const {
+  if (!has_tokenizer(path_)) return nullptr;
+  std::shared_ptr<const Tokenizer> tokenizer = load_tokenizer(path_);
+  check(tokenizer->vocab_size() <= model_.vocab_size, Exit::input, "'", path_, "': the tokenizer has ",
+        tokenizer->vocab_size(), " tokens, more than vocab_size = ", model_.vocab_size);
+  return tokenizer;
 }
 
 void Gpt2Source::read_config() {

@@ -14,6 +14,7 @@ class Gpt2Source : public ModelSource {
  public:
   explicit Gpt2Source(const std::string& folder);
   void read_values(const std::string& name, Tensor out) const override;
+  std::shared_ptr<const Tokenizer> read_tokenizer() const override;
 
  private:
   /// Where a parameter is: a tensor, or the columns of one from `column` on.

@@ -115,7 +115,7 @@ void inspect_checkpoint(const std::string& path, const std::vector<std::string>&
 void inspect_token_file(const std::string& path, Report& report) {
   const TokenFile file(path);
   report.add("sha256", file.sha256())
-      .add("tokenizer", file.tokenizer_identity())
+      .add("tokenizer", file.tokenizer()->identity())
       .add("vocab_size", file.vocab_size());
   Report::Table& splits = report.table("splits", {"split", "tokens", "documents", "bytes", "words"});
   for (const Split split : {Split::train, Split::valid}) {

@@ -1,18 +1,22 @@
 #include "train/model_folder.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "base/known_options.h"
 #include "base/violations.h"
 #include "data/atomic_file.h"
+#include "data/bpe_tokenizer.h"
 #include "data/strict_json.h"
+#include "data/tokenizer_json.h"
 #include "layers/attention/attention.h"
 #include "train/model_config.h"
 #include "train/stored_values.h"
 
 namespace tapestry {
+namespace fs = std::filesystem;
 namespace {
 
 using Json = nlohmann::json;
@@ -21,6 +25,14 @@ constexpr int64_t kLongestConfig = 1 << 20;
 constexpr const char* kOptions = "options";
 constexpr const char* kGpt2Config = "gpt2_config";
 constexpr const char* kTokenizer = "tokenizer";
+
+constexpr const char* kModelFiles[] = {"config.json",
+                                       "model.safetensors",
+                                       "model.safetensors.index.json",
+                                       kTokenizerJson,
+                                       BpeTokenizer::kVocabFile,
+                                       BpeTokenizer::kMergesFile,
+                                       BpeTokenizer::kAddedTokensFile};
 
 /// An option's text as the JSON value of its kind.
 Json json_of(const Option& option, const std::string& text) {
@@ -77,6 +89,15 @@ std::string read_model_json(const std::string& folder) {
   return file.read_all();
 }
 
+bool holds_model(const std::string& folder) {
+  return std::any_of(std::begin(kModelFiles), std::end(kModelFiles),
+                     [&](const char* name) { return fs::exists(fs::path(folder) / name); });
+}
+
+void remove_model(const std::string& folder) {
+  for (const char* name : kModelFiles) fs::remove(fs::path(folder) / name);
+}
+
 bool is_model_folder(const std::string& folder) {
   const Json json = parse_strict_object(read_model_json(folder), "'" + folder + "/config.json'");
   return json.value("model_type", Json()) == kOwnModelType;
@@ -84,6 +105,7 @@ bool is_model_folder(const std::string& folder) {
 
 void export_model_folder(const std::string& folder, const LanguageModel& model, const Config& config,
                          const Tokenizer& tokenizer, const std::string& gpt2_config) {
+  remove_model(folder);
   save_tokenizer(tokenizer, folder);
   const std::vector<NamedParameter> parameters = model.parameters();
   std::vector<SafetensorsTensor> tensors;
@@ -112,8 +134,7 @@ void FolderSource::read_config() {
   const std::string file = path_ + "/config.json", where = "'" + file + "'";
   const Json json = parse_strict_object(read_model_json(path_), where);
   if (json.contains(kGpt2Config)) gpt2_config_ = json[kGpt2Config].dump();
-  const Json tokenizer = json.value(kTokenizer, Json());
-  if (tokenizer != "ids") tokenizer_ = load_tokenizer(tokenizer == "bytes" ? "bytes" : path_);
+  tokenizer_kind_ = text_of(json.value(kTokenizer, Json("bpe")));
   const Json sections = json.value(kOptions, Json());
   check(sections.is_object(), Exit::input, where, ": expected the object ", kOptions);
   const std::vector<const OptionSection*> known_sections = run_sections();
@@ -127,6 +148,11 @@ void FolderSource::read_config() {
   }
   wrong.throw_if_any(Exit::input);
   fill_former_options(model_sections(), config_);
+}
+
+std::shared_ptr<const Tokenizer> FolderSource::read_tokenizer() const {
+  if (tokenizer_kind_ == "ids") return nullptr;
+  return load_tokenizer(tokenizer_kind_ == "bytes" ? "bytes" : path_);
 }
 
 /// What a model built from the options has, and nothing else.

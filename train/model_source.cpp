@@ -6,6 +6,7 @@
 #include <span>
 
 #include "data/data_options.h"
+#include "data/id_tokenizer.h"
 #include "layers/attention/attention.h"
 #include "train/gpt2_import.h"
 #include "train/model_folder.h"
@@ -18,7 +19,6 @@ class CheckpointSource : public ModelSource {
   explicit CheckpointSource(const std::string& path) : checkpoint_(path) {
     path_ = path;
     read_config();
-    tokenizer_ = checkpoint_.tokenizer();
     gpt2_config_ = checkpoint_.gpt2_config();
     shapes_ = checkpoint_.parameter_shapes();
     tensors_used_ = static_cast<int64_t>(shapes_.size());
@@ -26,6 +26,7 @@ class CheckpointSource : public ModelSource {
   void read_values(const std::string& name, Tensor out) const override {
     checkpoint_.read_parameter(name, out);
   }
+  std::shared_ptr<const Tokenizer> read_tokenizer() const override { return checkpoint_.tokenizer(); }
 
  private:
   /// A checkpoint lists the options of every attention; those of attentions not in use mean nothing.
@@ -46,6 +47,11 @@ class CheckpointSource : public ModelSource {
 };
 
 }  // namespace
+
+const std::shared_ptr<const Tokenizer>& ModelSource::tokenizer() const {
+  if (!tokenizer_) tokenizer_ = read_tokenizer();
+  return *tokenizer_;
+}
 
 int64_t ModelSource::parameter_count() const {
   int64_t count = 0;
@@ -82,11 +88,6 @@ void read_parameters(const ModelSource& source, const LanguageModel& model) {
   }
 }
 
-void check_tokenizer(const ModelSource& source, const std::string& identity, const std::string& data) {
-  if (!source.tokenizer() || source.tokenizer()->kind() == "ids") return;
-  check_tokenizer(identity, data, *source.tokenizer(), source.path());
-}
-
 LoadedModel load_model(const ModelSource& source, Device device) {
   LoadedModel loaded;
   loaded.config = source.config();
@@ -94,6 +95,13 @@ LoadedModel load_model(const ModelSource& source, Device device) {
                                                  ModuleContext{.device = device, .initialise = false});
   read_parameters(source, *loaded.model);
   loaded.tokenizer = source.tokenizer();
+  return loaded;
+}
+
+LoadedModel load_any_model(const std::string& path, Device device) {
+  if (!std::filesystem::is_directory(path)) return load_model(path, device);
+  LoadedModel loaded = load_model(*open_model_source(path), device);
+  if (!loaded.tokenizer) loaded.tokenizer = std::make_shared<IdTokenizer>(loaded.model->options().vocab_size);
   return loaded;
 }
 

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,8 +21,8 @@ class ModelSource {
   const std::string& path() const { return path_; }
   /// [model], the sections of the attentions that it uses, and data.seq_len.
   const Config& config() const { return config_; }
-  /// Null if the source has none.
-  const std::shared_ptr<const Tokenizer>& tokenizer() const { return tokenizer_; }
+  /// Null if the source has none. Read when it is asked for: one that is not to be used may have faults.
+  const std::shared_ptr<const Tokenizer>& tokenizer() const;
   /// The config.json of the GPT-2 that it is or was; empty if it never was one.
   const std::string& gpt2_config() const { return gpt2_config_; }
 
@@ -42,14 +43,17 @@ class ModelSource {
 
  protected:
   virtual void read_values(const std::string& name, Tensor out) const = 0;
+  virtual std::shared_ptr<const Tokenizer> read_tokenizer() const = 0;
 
   std::string path_;
   Config config_;
-  std::shared_ptr<const Tokenizer> tokenizer_;
   std::string gpt2_config_;
   std::map<std::string, Shape> shapes_;
   std::vector<Ignored> ignored_;
   int64_t tensors_used_ = 0;
+
+ private:
+  mutable std::optional<std::shared_ptr<const Tokenizer>> tokenizer_;  // once it was asked for
 };
 
 /// Opens a checkpoint, or a folder: GPT-2 in the Hugging Face layout, or what export_model_folder wrote.
@@ -59,11 +63,13 @@ std::unique_ptr<ModelSource> open_model_source(const std::string& path);
 /// has another shape is an Error(input).
 void read_parameters(const ModelSource& source, const LanguageModel& model);
 
-/// Throws Error(input) unless `data`, a path, whose tokenizer has the identity `identity`, was made with the
-/// source's. A model without a tokenizer takes any.
-void check_tokenizer(const ModelSource& source, const std::string& identity, const std::string& data);
-
 /// The model as it is there.
 LoadedModel load_model(const ModelSource& source, Device device = Device::cpu());
+
+/// What load_any_model takes, for the help of an option.
+inline constexpr const char* kAnyModel =
+    "a checkpoint, a folder with GPT-2 in the Hugging Face layout or one that convert wrote";
+/// A folder gives neither sha256 nor state; one without a tokenizer gets one of ids.
+LoadedModel load_any_model(const std::string& path, Device device = Device::cpu());
 
 }  // namespace tapestry

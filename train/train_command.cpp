@@ -110,7 +110,7 @@ Exit dry_run(const Config& given) {
 TrainingState begin(const ModelSource* init, const LanguageModel& model, const TrainingData& data,
                     const Teacher* teacher) {
   if (init != nullptr) {
-    check_tokenizer(*init, data.tokenizer()->identity(), data.name());
+    check_tokenizer(*data.tokenizer(), data.name(), init->tokenizer().get(), init->path());
     read_parameters(*init, model);
   }
   TrainingState state;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -119,6 +120,40 @@ TEST(BpeTokenizer, ThreadsMayShareIt) {
   std::thread first(work), second(work);
   first.join();
   second.join();
+}
+
+// One vocabulary has many spellings: escapes, spaces, order of the keys, the version of the merges.
+TEST(BpeTokenizer, TheSameVocabularyIsTheSameTokenizer) {
+  const auto files = small_tokenizer()->files();
+  const auto vocab = nlohmann::json::parse(files.at("vocab.json"));
+  std::string merges = files.at("merges.txt");
+  merges.replace(0, merges.find('\n'), "#version: 0.1 - of another library");
+  const BpeTokenizer other(vocab.dump(2, ' ', true), merges, "other");
+  EXPECT_EQ(other.identity(), small_tokenizer()->identity());
+  EXPECT_EQ(other.files(), files);
+  merges.erase(merges.rfind('\n', merges.size() - 2) + 1);
+  EXPECT_NE(BpeTokenizer(vocab.dump(), merges, "less").identity(), small_tokenizer()->identity());
+}
+
+TEST(BpeTokenizer, AddedTokensAreSpecial) {
+  const TemporaryFolder folder;
+  const auto plain = small_tokenizer();
+  for (const auto& [name, content] : plain->files()) write_text(folder / name, content);
+  write_text(folder / "added_tokens.json", R"({"<| pad é|>": 400, "<|endoftext|>": 399})");
+  const auto tokenizer = load_tokenizer(folder.path());
+  EXPECT_EQ(tokenizer->vocab_size(), 401);
+  EXPECT_EQ(tokenizer->bytes_of(400), "<| pad é|>");
+  EXPECT_EQ(tokenizer->encode("a <| pad é|>"), plain->encode("a <| pad é|>"));
+  save_tokenizer(*tokenizer, folder / "saved");
+  const auto json = nlohmann::json::parse(read_text(folder / "saved/tokenizer.json"));
+  ASSERT_EQ(json["added_tokens"].size(), 2u);
+  EXPECT_EQ(json["added_tokens"][1]["content"], "<| pad é|>");
+  EXPECT_EQ(load_tokenizer(folder / "saved")->identity(), tokenizer->identity());
+  std::filesystem::remove(folder / "saved/tokenizer.json");
+  EXPECT_EQ(load_tokenizer(folder / "saved")->identity(), tokenizer->identity());
+  write_text(folder / "added_tokens.json", R"({"<|endoftext|>": 400})");
+  expect_error(Exit::input, "added_tokens.json: '<|endoftext|>' has the id 400, vocab.json says 399",
+               [&] { load_tokenizer(folder.path()); });
 }
 
 TEST(BpeTokenizer, SavedFolderGivesTheSameTokenizer) {

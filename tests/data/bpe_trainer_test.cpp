@@ -13,11 +13,8 @@ namespace {
 // The definition: count all pairs anew for every merge.
 std::vector<std::pair<std::string, std::string>> train_plainly(const std::string& text, int merges) {
   std::map<std::string, int32_t> id_of;
-  std::vector<std::string> tokens;
-  for (const uint8_t byte : bytes_in_vocabulary_order()) {
-    id_of[std::string(1, static_cast<char>(byte))] = static_cast<int32_t>(tokens.size());
-    tokens.emplace_back(1, static_cast<char>(byte));
-  }
+  std::vector<std::string> tokens = byte_vocabulary().tokens;
+  for (size_t id = 0; id < tokens.size(); ++id) id_of[tokens[id]] = static_cast<int32_t>(id);
   std::vector<std::vector<int32_t>> words;
   WordSplitter().split(text, true, [&](std::string_view word) {
     words.emplace_back();

@@ -12,11 +12,7 @@ namespace {
 
 // The 256 bytes, "th" and "the".
 BpeVocabulary tiny() {
-  BpeVocabulary vocabulary;
-  for (const uint8_t byte : bytes_in_vocabulary_order()) {
-    vocabulary.byte_ids[byte] = static_cast<int32_t>(vocabulary.tokens.size());
-    vocabulary.tokens.emplace_back(1, static_cast<char>(byte));
-  }
+  BpeVocabulary vocabulary = byte_vocabulary();
   const auto& id = vocabulary.byte_ids;
   vocabulary.tokens.insert(vocabulary.tokens.end(), {"th", "the"});
   vocabulary.merges = {{id['t'], id['h'], 256}, {256, id['e'], 257}};
@@ -45,8 +41,8 @@ TEST(BpeVocabulary, SymbolsAreThoseOfGpt2) {
   EXPECT_EQ(byte_symbols()['a'], "a");
   EXPECT_EQ(byte_symbols()[0xAD], "Ń");
   EXPECT_EQ(std::set<std::string>(byte_symbols().begin(), byte_symbols().end()).size(), 256u);
-  EXPECT_EQ(bytes_in_vocabulary_order().front(), '!');
-  EXPECT_EQ(bytes_in_vocabulary_order()[220], ' ');
+  EXPECT_EQ(byte_vocabulary().tokens.front(), "!");
+  EXPECT_EQ(byte_vocabulary().tokens[220], " ");
 }
 
 TEST(BpeVocabulary, RoundTrips) {
@@ -58,10 +54,22 @@ TEST(BpeVocabulary, RoundTrips) {
   EXPECT_EQ(format_merges(made), "#version: 0.2\nt h\nth e\n");
 }
 
-TEST(BpeVocabulary, ATokenOfOtherCharactersIsItsOwnText) {
+// Also one whose characters would stand for bytes, as those of "<é>" do.
+TEST(BpeVocabulary, ASpecialTokenIsItsOwnText) {
   const std::string vocab =
-      replaced(format_vocab_json(tiny()), "\"the\": 257", "\"the\": 257, \"<a b>\": 258");
-  EXPECT_EQ(parse_bpe(vocab, format_merges(tiny()), "x").tokens.back(), "<a b>");
+      replaced(format_vocab_json(tiny()), "\"the\": 257", "\"the\": 257, \"<a b>\": 258, \"<é>\": 259");
+  const BpeVocabulary vocabulary = parse_bpe(vocab, format_merges(tiny()), "x");
+  EXPECT_EQ(vocabulary.tokens[258], "<a b>");
+  EXPECT_EQ(vocabulary.tokens[259], "<é>");
+  EXPECT_EQ(special_tokens(vocabulary), (std::vector<int32_t>{258, 259}));
+  EXPECT_EQ(format_vocab_json(vocabulary), vocab);
+}
+
+TEST(BpeVocabulary, AMergeGivesNoOtherCharacters) {
+  const std::string vocab =
+      replaced(format_vocab_json(tiny()), "\"the\": 257", "\"the\": 257, \"日\": 258, \"日a\": 259");
+  expect_error(Exit::input, "x/vocab.json: the merged token '日a' has a character that stands for no byte",
+               [&] { parse_bpe(vocab, format_merges(tiny()) + "日 a\n", "x"); });
 }
 
 TEST(BpeVocabulary, RefusesBadVocabularies) {

@@ -108,7 +108,7 @@ TEST(Prepare, VocabularyAndIdsAreThoseOfTheWholeText) {
            .valid_fraction = 0});
   const TokenFile file(folder / "a.h5");
   EXPECT_TRUE(all_tokens(file, Split::train) == tokenizer->encode(text));
-  EXPECT_EQ(file.tokenizer_identity(), tokenizer->identity());
+  EXPECT_EQ(file.tokenizer()->identity(), tokenizer->identity());
 
   BpeTrainer whole;
   whole.add(text);

@@ -109,9 +109,30 @@ TEST(TokenFile, CarriesItsTokenizer) {
   const auto tokenizer = small_bpe();
   TokenFileWriter(folder / "a.h5", *tokenizer, 0).commit();
   const TokenFile file(folder / "a.h5");
-  EXPECT_EQ(file.tokenizer_identity(), tokenizer->identity());
   EXPECT_EQ(file.tokenizer()->identity(), tokenizer->identity());
   EXPECT_EQ(file.tokenizer()->encode(small_text(50, 2)), tokenizer->encode(small_text(50, 2)));
+}
+
+/// The spelling of another library.
+class Respelled : public BpeTokenizer {
+ public:
+  using BpeTokenizer::BpeTokenizer;
+  std::map<std::string, std::string> files() const override {
+    auto files = BpeTokenizer::files();
+    files["vocab.json"].insert(1, "\n  ");
+    return files;
+  }
+};
+
+TEST(TokenFile, TheSameVocabularyIsKnownInAnySpelling) {
+  const TemporaryFolder folder;
+  const auto tokenizer = small_bpe();
+  const auto files = tokenizer->files();
+  const Respelled respelled(files.at("vocab.json"), files.at("merges.txt"), "x");
+  ASSERT_NE(respelled.identity(), tokenizer->identity());
+  TokenFileWriter(folder / "a.h5", respelled, 0).commit();
+  const TokenFile file(folder / "a.h5");
+  EXPECT_EQ(file.tokenizer()->identity(), tokenizer->identity());
 }
 
 TEST(TokenFile, OfFewTokensIsSmall) {

@@ -18,11 +18,7 @@ using testing::HasSubstr;
 
 /// The 256 bytes, the end of text, "th" and "the".
 std::unique_ptr<Tokenizer> tiny() {
-  BpeVocabulary vocabulary;
-  for (const uint8_t byte : bytes_in_vocabulary_order()) {
-    vocabulary.byte_ids[byte] = static_cast<int32_t>(vocabulary.tokens.size());
-    vocabulary.tokens.emplace_back(1, static_cast<char>(byte));
-  }
+  BpeVocabulary vocabulary = byte_vocabulary();
   const auto& id = vocabulary.byte_ids;
   vocabulary.tokens.insert(vocabulary.tokens.end(), {kEndOfText, "th", "the"});
   vocabulary.merges = {{id['t'], id['h'], 257}, {257, id['e'], 258}};

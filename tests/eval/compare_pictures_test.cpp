@@ -64,6 +64,7 @@ TEST_F(ComparePictures, WithoutGnuplotItsScriptsStay) {
 TEST_F(ComparePictures, LayersAndHeadsMustBeThere) {
   EXPECT_THAT(compare("--maps m --layers 3").errors, HasSubstr("'3' is no layer from 0 to 2"));
   EXPECT_THAT(compare("--maps m --heads 2").errors, HasSubstr("--heads 2: '2' is no head from 0 to 1"));
+  EXPECT_THAT(compare("--heads 1").errors, HasSubstr("--heads is for pictures"));
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -49,6 +49,31 @@ TEST_F(EvalCommand, AByteCostsWhatATokenOfOneByteDoes) {
     EXPECT_NEAR(report["perplexity_per_byte"], perplexity, 1e-9 * perplexity) << protocol;
     EXPECT_NEAR(report["bits_per_byte"], std::log2(perplexity), 1e-9) << protocol;
   }
+}
+
+// A folder is a model as a checkpoint is.
+TEST_F(EvalCommand, AFolderGivesWhatItsCheckpointDoes) {
+  ASSERT_EQ(train("run", "--train.max_steps 1").status, 0);
+  const std::string last = file("run", "last.h5"), exported = folder_ / "exported";
+  ASSERT_EQ(shell("tapestry convert --from " + last + " --output " + exported + " --to tapestry").status, 0);
+  const auto both = [&](const std::string& command) {
+    std::vector<std::string> outputs;
+    for (const std::string& model : {last, exported}) {
+      const ShellResult result = shell(command + " --checkpoint " + model);
+      EXPECT_EQ(result.status, 0) << result.errors;
+      outputs.push_back(result.output);
+    }
+    return outputs;
+  };
+  auto reports = both("tapestry eval --json - --max-tokens 100 --tokens " + (folder_ / "tokens.h5"));
+  for (std::string& report : reports) report.erase(0, report.find("\"tokens_file\""));
+  EXPECT_EQ(reports[0], reports[1]);
+  const auto texts = both("tapestry generate --prompt the --length 20");
+  EXPECT_EQ(texts[0], texts[1]);
+  const ShellResult kept =
+      shell("tapestry generate --checkpoint " + exported + " --save-state " + (folder_ / "state.h5"));
+  EXPECT_EQ(kept.status, 2);
+  EXPECT_THAT(kept.errors, testing::HasSubstr("a state belongs to a checkpoint"));
 }
 
 }  // namespace

@@ -5,7 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "autograd/random.h"
-#include "data/tokenizer.h"
+#include "data/bpe_tokenizer.h"
+#include "data/tokenizer_json.h"
 #include "tests/support/error_text.h"
 #include "tests/support/gpt2_folder.h"
 #include "tests/support/shell.h"
@@ -114,6 +115,7 @@ TEST_F(ConvertCommand, ACheckpointConvertsFurther) {
   expect_done(convert("model.h5", "state.h5", "--attention bsbr --bsbr.read state"));
   expect_done(convert("state.h5", "back.h5", "--attention standard --n-ctx 48"));
   expect_done(convert("back.h5", "exported", "--to gpt2"));
+  EXPECT_EQ(convert("back.h5", "exported", "--to gpt2").status, 2);
   auto expected = tensors_of(folder_ / "gpt2");
   const auto found = tensors_of(folder_ / "exported");
   for (const auto& [name, values] : expected) {
@@ -164,6 +166,14 @@ TEST_F(ConvertCommand, ConvertedModelsTrain) {
             " && tapestry prepare --input text.txt --tokenizer bytes --output tokens.h5 && tapestry "
             "train --data.tokens tokens.h5 --train.init model.h5 --train.max_steps 2 --train.batch_size 2 "
             "--train.out run && tapestry eval --checkpoint model.h5 --tokens tokens.h5"));
+  // Tuned in part and brought back, what was frozen is still the original's.
+  expect_done(shell("cd " + folder_.path() +
+                    " && tapestry train --data.tokens tokens.h5 --train.init model.h5 --train.max_steps 2 "
+                    "--train.batch_size 2 --optim.freeze 'blocks.*.attention.*' --train.out part"));
+  expect_done(convert("part/last.h5", "exported", "--attention standard --to gpt2"));
+  auto original = tensors_of(folder_ / "gpt2"), tuned = tensors_of(folder_ / "exported");
+  EXPECT_EQ(tuned["transformer.h.1.attn.c_attn.weight"], original["h.1.attn.c_attn.weight"]);
+  EXPECT_NE(tuned["transformer.h.1.mlp.c_fc.weight"], original["h.1.mlp.c_fc.weight"]);
 }
 
 TEST_F(ConvertCommand, ModelsThatGpt2CannotExpressAreNotExported) {
@@ -237,6 +247,57 @@ TEST_F(ConvertCommand, RefusesPathsThatCannotBeMeant) {
   EXPECT_EQ(convert("empty", "x.h5").status, 3);
   EXPECT_EQ(convert("nothing", "x.h5").status, 7);
   EXPECT_EQ(shell("tapestry convert --from x").status, 2);
+}
+
+// Nothing of the model that was there stays: a shard's index or a tokenizer would be read with the new one.
+TEST_F(ConvertCommand, AnExportReplacesAModelWhenToldTo) {
+  files_.write_shards(folder_ / "exported", 2);
+  write_text(folder_ / "exported/added_tokens.json", "{}");
+  EXPECT_THAT(convert("gpt2", "exported", "--to gpt2").errors, HasSubstr("--overwrite"));
+  expect_done(convert("gpt2", "model.h5", "--attention bsbr"));
+  EXPECT_EQ(convert("model.h5", "exported", "--to gpt2 --overwrite").status, 2);
+  EXPECT_EQ(tensors_of(folder_ / "exported"), tensors_of(folder_ / "gpt2"));
+  for (const std::string to : {"gpt2", "tapestry"}) {
+    expect_done(convert("gpt2", "exported", "--overwrite --to " + to));
+    EXPECT_TRUE(std::filesystem::exists(folder_ / "exported/model.safetensors"));
+    EXPECT_FALSE(std::filesystem::exists(folder_ / "exported/model.safetensors.index.json"));
+    EXPECT_FALSE(std::filesystem::exists(folder_ / "exported/added_tokens.json"));
+  }
+}
+
+TEST_F(ConvertCommand, AnOutputProjectionOfItsOwnSurvives) {
+  ModelOptions model = Gpt2Files::options();
+  model.tie_embeddings = false;
+  files_ = Gpt2Files(model);
+  files_.config["tie_word_embeddings"] = false;
+  files_.put_prefix();
+  files_.write(folder_ / "untied");
+  expect_done(convert("untied", "model.h5", "--attention bsbr"));
+  expect_done(convert("model.h5", "exported", "--attention standard --to gpt2"));
+  EXPECT_EQ(tensors_of(folder_ / "exported"), tensors_of(folder_ / "untied"));
+  EXPECT_EQ(Json::parse(read_text(folder_ / "exported/config.json"))["tie_word_embeddings"], false);
+}
+
+TEST_F(ConvertCommand, ATokenizerThatIsNotWantedMayHaveFaults) {
+  write_text(folder_ / "gpt2/tokenizer.json", R"({"model": {"type": "Unigram"}})");
+  EXPECT_THAT(convert("gpt2", "model.h5").errors, HasSubstr("the model is Unigram"));
+  expect_done(convert("gpt2", "model.h5", "--tokenizer ids"));
+  EXPECT_EQ(open_model_source(folder_ / "model.h5")->tokenizer()->kind(), "ids");
+}
+
+TEST_F(ConvertCommand, ATokenizerJsonIsEnough) {
+  ModelOptions model = Gpt2Files::options();
+  model.vocab_size = 256;
+  Gpt2Files(model).write(folder_ / "gpt2");
+  const BpeVocabulary bytes = byte_vocabulary();
+  const BpeTokenizer tokenizer(format_vocab_json(bytes), format_merges(bytes), "bytes");
+  write_text(folder_ / "gpt2/tokenizer.json", tokenizer_json_of(tokenizer));
+  expect_done(convert("gpt2", "model.h5"));
+  expect_done(convert("model.h5", "exported", "--to gpt2"));
+  for (const char* file : {"vocab.json", "merges.txt"})
+    EXPECT_EQ(read_text(folder_ / "exported/" + file), tokenizer.files().at(file));
+  EXPECT_EQ(Json::parse(read_text(folder_ / "exported/tokenizer.json")),
+            Json::parse(tokenizer_json_of(tokenizer)));
 }
 
 TEST_F(ConvertCommand, AModelWithoutATokenizerTakesNoText) {

@@ -82,6 +82,18 @@ TEST_F(Convert, BsbrThatSeesEverythingIsTheOriginalOnAnyLayers) {
   }
 }
 
+// Also beside attentions that are the original's by other options, and on longer positions.
+TEST_F(Convert, AMixtureOfExactAttentionsIsTheOriginal) {
+  const Settings settings = {
+      {"bsbr.chunk", "5"}, {"bsbr.topk", "all"}, {"sliding_window.window", "23"}, {"layer.2.chunk", "4"}};
+  for (const int64_t n_ctx : {0, 60}) {
+    const Conversion conversion =
+        made({.attention = {"sliding_window", "standard", "bsbr"}, .n_ctx = n_ctx, .positions = "repeat"},
+             settings);
+    EXPECT_LT(difference(*conversion.model), kRounding) << n_ctx;
+  }
+}
+
 TEST_F(Convert, ReadingLessIsAnotherModel) {
   EXPECT_GT(
       difference(

@@ -5,7 +5,10 @@
 #include <cmath>
 #include <filesystem>
 
+#include "data/id_tokenizer.h"
 #include "tests/support/fixture_file.h"
+#include "tests/support/temporary_folder.h"
+#include "train/gpt2_export.h"
 #include "train/mean_nll.h"
 #include "train/model_source.h"
 
@@ -47,6 +50,16 @@ TEST_P(Gpt2Fixture, LogitsAndHiddenStates) {
   const std::vector<Tensor> states = model->hidden_states(ids);
   ASSERT_EQ(states.size(), expected.group("hidden").arrays().size());
   for (size_t i = 0; i < states.size(); ++i) expect_near(states[i], join("hidden/", i));
+}
+
+// Of whatever type the weights were.
+TEST_P(Gpt2Fixture, SurvivesAnExport) {
+  const TemporaryFolder folder;
+  const auto source = open_model_source(GetParam());
+  export_gpt2(folder.path(), *model, source->config(), IdTokenizer(model->options().vocab_size),
+              source->gpt2_config());
+  const auto again = load_model(*open_model_source(folder.path())).model;
+  EXPECT_EQ(again->logits(ids).values<float>(), model->logits(ids).values<float>());
 }
 
 TEST_P(Gpt2Fixture, NllAndPerplexity) {

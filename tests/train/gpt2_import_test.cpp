@@ -103,9 +103,7 @@ TEST_F(Gpt2Import, NamesAMissingShardOrConfig) {
 }
 
 TEST_F(Gpt2Import, BringsTheTokenizer) {
-  BpeVocabulary vocabulary;
-  for (const uint8_t byte : bytes_in_vocabulary_order())
-    vocabulary.tokens.emplace_back(1, static_cast<char>(byte));
+  const BpeVocabulary vocabulary = byte_vocabulary();
   ModelOptions model = Gpt2Files::options();
   model.vocab_size = 257;
   files_ = Gpt2Files(model);
@@ -115,7 +113,7 @@ TEST_F(Gpt2Import, BringsTheTokenizer) {
   EXPECT_EQ(open_model_source(folder_.path())->tokenizer()->vocab_size(), 256);
   model.vocab_size = 200;
   Gpt2Files(model).write(folder_.path());
-  const auto open = [&] { Gpt2Source source(folder_.path()); };
+  const auto open = [&] { Gpt2Source(folder_.path()).tokenizer(); };
   EXPECT_THAT(error_text(Exit::input, open), HasSubstr("256 tokens, more than vocab_size = 200"));
 }
 
