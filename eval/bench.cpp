@@ -99,9 +99,8 @@ void measure_time(Subject& subject, GemmFloor& floor, const BenchPlan& plan, Ben
 
 }  // namespace
 
-std::optional<double> BenchFigures::gemm_share(double Timing::*time) const {
-  if (!attention_flops) return std::nullopt;
-  return (1 + *attention_flops / product_flops) * products.*time / run.*time;
+double BenchFigures::gemm_share(double Timing::*time) const {
+  return (1 + attention_flops / product_flops) * products.*time / run.*time;
 }
 
 BenchFigures bench(const ModelOptions& model, const Config& config, const StepShape& shape,

@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <vector>
 
 #include "eval/step_flops.h"
@@ -32,18 +31,18 @@ struct Timing {
 /// loss or, in training, a whole step: forward, backward, clipping, update.
 struct BenchFigures {
   Timing run;
-  Timing products;                        // the linear layers' products alone, run after every repeat
-  int64_t page_faults = 0;                // of the repeats' median run
-  int64_t peak_bytes = 0;                 // most pool memory in use: weights, gradients, optimizer, run
-  int64_t run_bytes = 0;                  // of those, what is free again after the run
-  int64_t saved_bytes = 0;                // what the tape holds after forward
-  int64_t peak_resident_bytes = 0;        // of the process
-  double product_flops = 0;               // of the linear layers
-  std::optional<double> attention_flops;  // of the attentions' cores, where their cost is known
+  Timing products;                  // the linear layers' products alone, run after every repeat
+  int64_t page_faults = 0;          // of the repeats' median run
+  int64_t peak_bytes = 0;           // most pool memory in use: weights, gradients, optimizer, run
+  int64_t run_bytes = 0;            // of those, what is free again after the run
+  int64_t saved_bytes = 0;          // what the tape holds after forward
+  int64_t peak_resident_bytes = 0;  // of the process
+  double product_flops = 0;         // of the linear layers
+  double attention_flops = 0;       // of the attentions' cores
 
   /// The rate of the run's multiplications as a share of that of the bare products, by one of their times:
   /// `median` where the machine is free, `processor` where others use it too, and threads wait for them.
-  std::optional<double> gemm_share(double Timing::*time = &Timing::median) const;
+  double gemm_share(double Timing::*time = &Timing::median) const;
 };
 
 BenchFigures bench(const ModelOptions& model, const Config& config, const StepShape& shape,

@@ -133,14 +133,11 @@ std::vector<Case> cases_of(BenchOptions options, ModelOptions model, const RunOp
   return cases;
 }
 
-Figure optional_figure(const std::optional<double>& value) { return value ? Figure(*value) : Figure(); }
-
 void add_row(Report::Table& table, const Case& c, const BenchFigures& f) {
   const double tokens = static_cast<double>(c.shape.tokens());
   table.row({c.name, c.precision, c.threads, c.shape.seq_len, c.shape.batch_size, f.run.median, f.run.fastest,
-             f.run.processor, tokens / f.run.median, optional_figure(f.gemm_share()),
-             optional_figure(f.gemm_share(&Timing::processor)), f.product_flops / f.products.median / 1e9,
-             f.product_flops / 1e9, f.attention_flops ? Figure(*f.attention_flops / 1e9) : Figure(),
+             f.run.processor, tokens / f.run.median, f.gemm_share(), f.gemm_share(&Timing::processor),
+             f.product_flops / f.products.median / 1e9, f.product_flops / 1e9, f.attention_flops / 1e9,
              f.peak_bytes, f.run_bytes, f.saved_bytes, f.peak_resident_bytes, f.page_faults});
 }
 

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <vector>
 
 #include "autograd/gemm.h"
@@ -24,9 +23,7 @@ std::vector<Gemm> linear_products(const LanguageModel& model, const Config& conf
 /// Two for every multiplication and addition.
 double flops_of(const std::vector<Gemm>& products);
 
-/// What the attentions add to their projections: the cores of ATTENTION section 9, of which hidden scores are
-/// no part, and twice as much again for backward. Nothing where an attention's cost is not known here.
-std::optional<double> attention_flops(const ModelOptions& model, const Config& config,
-                                      const StepShape& shape);
+/// What the attentions add to their projections: their cores, and twice as much again for backward.
+double attention_flops(const ModelOptions& model, const Config& config, const StepShape& shape);
 
 }  // namespace tapestry

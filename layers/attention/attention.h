@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/options.h"
+#include "layers/attention/core_cost.h"
 #include "layers/attention/state.h"
 #include "layers/module.h"
 
@@ -34,13 +35,15 @@ class Attention : public Module {
   virtual Tensor extend(const Tensor& x, States states) const = 0;
 };
 
-/// One line of the factory. `section` holds the attention's own options; `make` reads them for one layer.
+/// One line of the factory. `section` holds the attention's own options; `make` and `cost` read them for one
+/// layer.
 struct AttentionKind {
   std::string name;
   const OptionSection* section;
   std::function<std::unique_ptr<Attention>(Module& parent, const AttentionDims&, const Config&,
                                            int64_t layer)>
       make;
+  std::function<CoreCost(const CoreShape&, const Config&, int64_t layer)> cost;
 };
 
 /// All attentions of the program. A new one is a file layers/attention/<name>.cpp that exports its kind, and

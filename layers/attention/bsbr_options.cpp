@@ -117,6 +117,27 @@ double BsbrOptions::keys_read_share(int64_t tokens, int64_t n_head) const {
   return read / all;
 }
 
+CoreCost BsbrOptions::cost(const CoreShape& shape) const {
+  const auto T = static_cast<double>(shape.tokens), C = static_cast<double>(shape.n_embd);
+  const double d = C / static_cast<double>(shape.n_head), c = static_cast<double>(chunk), chunks = T / c;
+  const double near = std::min(static_cast<double>(reach() + sink), T);
+  const double local = 4 * C * T * ((std::min(c, T) + 1) / 2 + near);
+  if (reads_tokens() || retrieved() == 0) {
+    const auto b = static_cast<double>(block_size());
+    const double topk = std::min(static_cast<double>(retrieved()), T / b);
+    const double width = static_cast<double>(retrieving(shape.n_head)) * d;  // of the heads that retrieve
+    const double remote = retrieved() > 0 ? width * T * (T / b + 4 * topk * b) : 0;
+    return {local + remote, keys_read_share(shape.tokens, shape.n_head)};
+  }
+  BsbrOptions local_part = *this;  // states are no keys
+  local_part.topk = "0";
+  const auto m = static_cast<double>(compression);
+  const double states = 4 * T * C * d;
+  const double mixing = compression == 0 ? chunks * chunks * (C + C * d)
+                                         : chunks * chunks * (C + C / d * m) + 4 * chunks * C * d * m;
+  return {local + states + mixing, local_part.keys_read_share(shape.tokens, shape.n_head)};
+}
+
 bool BsbrOptions::state_means() const {
   return state_scale == "mean" || (state_scale == "auto" && preset != "literal");
 }

@@ -2,6 +2,7 @@
 
 #include "autograd/ops/softmax_attention.h"
 #include "base/options.h"
+#include "layers/attention/core_cost.h"
 
 namespace tapestry {
 
@@ -56,6 +57,8 @@ struct BsbrOptions {
   }
   bool state_means() const;
   bool gated() const;
+
+  CoreCost cost(const CoreShape& shape) const;
 };
 const OptionTable<BsbrOptions>& bsbr_options();
 /// The options, or an Error(usage) that lists the keys that do not go together.

@@ -52,6 +52,12 @@ const OptionTable<DeltaNetOptions>& delta_net_options() {
   return table;
 }
 
+CoreCost DeltaNetOptions::cost(const CoreShape& shape) const {
+  const auto T = static_cast<double>(shape.tokens), C = static_cast<double>(shape.n_embd);
+  const double d = C / static_cast<double>(shape.n_head);
+  return {T * C * (6 * d + 4 * static_cast<double>(std::min(chunk, shape.tokens))), std::nullopt};
+}
+
 DeltaNet::DeltaNet(Module& parent, const AttentionDims& dims, const DeltaNetOptions& options)
     : ProjectedAttention(parent, without_bias(dims)),
       options_(options),

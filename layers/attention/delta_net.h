@@ -14,6 +14,8 @@ struct DeltaNetOptions {
   double eps = 1e-6;
   bool neg_eigval = false;
   double scale = 0;
+
+  CoreCost cost(const CoreShape& shape) const;
 };
 const OptionTable<DeltaNetOptions>& delta_net_options();
 

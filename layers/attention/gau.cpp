@@ -46,6 +46,13 @@ const OptionTable<GauOptions>& gau_options() {
   return table;
 }
 
+CoreCost GauOptions::cost(const CoreShape& shape) const {
+  const auto T = static_cast<double>(shape.tokens), width = static_cast<double>(s);
+  const double values = e > 0 ? static_cast<double>(e) : 2 * static_cast<double>(shape.n_embd);
+  const auto in_chunk = static_cast<double>(std::min(chunk, shape.tokens));
+  return {T * (in_chunk * (width + values) + 4 * width * values), std::nullopt};
+}
+
 Gau::Gau(Module& parent, const AttentionDims& dims, const GauOptions& options)
     : Attention(parent, "attention"),
       options_(resolved(dims, options)),

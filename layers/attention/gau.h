@@ -12,6 +12,8 @@ struct GauOptions {
   double quad_scale = 0;
   double lin_scale = 0;
   bool rel_bias = true;
+
+  CoreCost cost(const CoreShape& shape) const;
 };
 const OptionTable<GauOptions>& gau_options();
 

@@ -26,6 +26,12 @@ const OptionTable<HopfieldOptions>& hopfield_options() {
   return table;
 }
 
+CoreCost HopfieldOptions::cost(const CoreShape& shape) const {
+  CoreCost cost = full_softmax_cost(shape);
+  cost.flops *= static_cast<double>(steps);
+  return cost;
+}
+
 Hopfield::Hopfield(Module& parent, const AttentionDims& dims, const HopfieldOptions& options)
     : ProjectedAttention(parent, dims), options_(options) {
   const auto add_norm = [&](std::optional<LayerNorm>& norm, const char* name, int64_t width) {

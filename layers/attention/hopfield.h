@@ -14,6 +14,8 @@ struct HopfieldOptions {
   bool norm_input = true;
   bool norm_hopfield = false;
   double ln_eps = 1e-5;
+
+  CoreCost cost(const CoreShape& shape) const;
 };
 const OptionTable<HopfieldOptions>& hopfield_options();
 

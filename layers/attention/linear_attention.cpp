@@ -23,6 +23,12 @@ const OptionTable<LinearAttentionOptions>& linear_attention_options() {
   return table;
 }
 
+CoreCost LinearAttentionOptions::cost(const CoreShape& shape) const {
+  const auto T = static_cast<double>(shape.tokens), C = static_cast<double>(shape.n_embd);
+  const double d = C / static_cast<double>(shape.n_head);
+  return {T * C * (4 * d + 2 * static_cast<double>(std::min(chunk, shape.tokens))), std::nullopt};
+}
+
 LinearAttentionLayer::LinearAttentionLayer(Module& parent, const AttentionDims& dims,
                                            const LinearAttentionOptions& options)
     : ProjectedAttention(parent, dims), options_(options) {

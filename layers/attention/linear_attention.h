@@ -10,6 +10,8 @@ struct LinearAttentionOptions {
   bool normalise = true;
   double eps = 1e-6;
   double scale = 0;
+
+  CoreCost cost(const CoreShape& shape) const;
 };
 const OptionTable<LinearAttentionOptions>& linear_attention_options();
 

@@ -18,6 +18,15 @@ const OptionTable<SlidingWindowOptions>& sliding_window_options() {
   return table;
 }
 
+CoreCost SlidingWindowOptions::cost(const CoreShape& shape) const {
+  const auto T = static_cast<double>(shape.tokens), C = static_cast<double>(shape.n_embd);
+  const double w = std::min<double>(static_cast<double>(window), T);
+  const double near = T * w - w * (w - 1) / 2;
+  double read = near;
+  for (int64_t t = window; t < shape.tokens; ++t) read += static_cast<double>(std::min(t + 1 - window, sink));
+  return {4 * C * (near + T * std::min<double>(static_cast<double>(sink), T)), read / (T * (T + 1) / 2)};
+}
+
 SlidingWindowAttention::SlidingWindowAttention(Module& parent, const AttentionDims& dims,
                                                const SlidingWindowOptions& options)
     : ProjectedAttention(parent, dims), options_(options) {}

@@ -8,6 +8,8 @@ struct SlidingWindowOptions {
   int64_t window = 256;
   int64_t sink = 0;
   double scale = 0;
+
+  CoreCost cost(const CoreShape& shape) const;
 };
 const OptionTable<SlidingWindowOptions>& sliding_window_options();
 

@@ -12,6 +12,8 @@ const OptionTable<StandardOptions>& standard_options() {
   return table;
 }
 
+CoreCost StandardOptions::cost(const CoreShape& shape) const { return full_softmax_cost(shape); }
+
 StandardAttention::StandardAttention(Module& parent, const AttentionDims& dims,
                                      const StandardOptions& options)
     : ProjectedAttention(parent, dims), options_(options) {}

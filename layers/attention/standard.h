@@ -6,6 +6,8 @@ namespace tapestry {
 
 struct StandardOptions {
   double scale = 0;
+
+  CoreCost cost(const CoreShape& shape) const;
 };
 const OptionTable<StandardOptions>& standard_options();
 

@@ -128,7 +128,8 @@ TEST(KeysRead, ByAttention) {
   EXPECT_EQ(share("bsbr", {{"bsbr.chunk", "2"}, {"bsbr.read", "state"}, {"bsbr.overlap", "0"}}), 0.6);
   EXPECT_EQ(share("bsbr", {{"bsbr.chunk", "1"}, {"bsbr.read", "state"}}), 0.7);
   EXPECT_EQ(share("bsbr", {{"bsbr.chunk", "2"}, {"bsbr.topk", "1"}}), 1);
-  EXPECT_EQ(share("linear", {}), std::nullopt);
+  EXPECT_EQ(share("hopfield", {}), 1);
+  for (const char* states : {"linear", "delta_net", "gau"}) EXPECT_EQ(share(states, {}), std::nullopt);
 }
 
 }  // namespace

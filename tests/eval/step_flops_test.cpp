@@ -64,12 +64,12 @@ double pairs(const Visible& visible) {
 TEST(StepFlops, AttentionCountsVisiblePairs) {
   const StepShape shape{.batch_size = 2, .seq_len = T};
   const double of_pair = 3 * 2 * L * 4.0 * C;  // training, sequences, layers; score and value
-  EXPECT_DOUBLE_EQ(*attention_flops(model_with("standard"), {}, shape), of_pair * pairs({}));
+  EXPECT_DOUBLE_EQ(attention_flops(model_with("standard"), {}, shape), of_pair * pairs({}));
   const Config window = config_of({{"sliding_window.window", "7"}});
-  EXPECT_DOUBLE_EQ(*attention_flops(model_with("sliding_window"), window, shape),
+  EXPECT_DOUBLE_EQ(attention_flops(model_with("sliding_window"), window, shape),
                    of_pair * pairs({.chunk = 1, .reach = 6}));
   const Config local = config_of({{"bsbr.topk", "0"}, {"bsbr.chunk", "8"}, {"bsbr.overlap", "0"}});
-  EXPECT_DOUBLE_EQ(*attention_flops(model_with("bsbr"), local, shape),
+  EXPECT_DOUBLE_EQ(attention_flops(model_with("bsbr"), local, shape),
                    of_pair * pairs({.chunk = 8, .reach = 0}));
 }
 
@@ -77,7 +77,7 @@ TEST(StepFlops, ChunkedAttentionsCostWhatTheSpecificationSays) {
   const StepShape shape{.batch_size = 1, .seq_len = T, .training = false};
   const double d = C / H, c = 8, e = 2 * C, s = 16;
   const auto core = [&](const std::string& name, const Config& config) {
-    return *attention_flops(model_with(name), config, shape);
+    return attention_flops(model_with(name), config, shape);
   };
   EXPECT_DOUBLE_EQ(core("linear", config_of({{"linear.chunk", "8"}})), L * T * C * (4 * d + 2 * c));
   EXPECT_DOUBLE_EQ(core("delta_net", config_of({{"delta_net.chunk", "8"}})), L * T * C * (6 * d + 4 * c));
@@ -104,7 +104,7 @@ TEST(StepFlops, BsbrProjectsItsKeysOfChunksOnlyOnce) {
 TEST(StepFlops, BsbrCoreIsThatOfTheSpecification) {
   const StepShape shape{.batch_size = 1, .seq_len = T, .training = false};
   const double c = 8, N = T / c, d = C / H, local = 4 * C * T * (c + 1) / 2;
-  const auto core = [&](const Config& config) { return *attention_flops(model_with("bsbr"), config, shape); };
+  const auto core = [&](const Config& config) { return attention_flops(model_with("bsbr"), config, shape); };
   EXPECT_DOUBLE_EQ(core(config_of({{"bsbr.read", "state"}, {"bsbr.chunk", "8"}, {"bsbr.overlap", "0"}})),
                    L * (local + 4 * T * C * d + N * N * (C + C * d)));
   EXPECT_DOUBLE_EQ(
