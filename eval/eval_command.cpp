@@ -69,23 +69,19 @@ EvalProtocol protocol_of(const EvalOptions& options, const LoadedModel& loaded) 
 class LossByPosition {
  public:
   LossByPosition(int64_t parts, int64_t seq_len)
-      : parts_{seq_len, std::min(parts, seq_len)}, sums_(static_cast<size_t>(parts_.count)) {}
-  void add(int64_t context, double nll) {
-    NllSum& sum = sums_[static_cast<size_t>(parts_.of(context))];
-    sum.nll += nll;
-    sum.tokens += 1;
-  }
+      : parts_{seq_len, std::min(parts, seq_len)}, means_(static_cast<size_t>(parts_.count)) {}
+  void add(int64_t context, double nll) { means_[static_cast<size_t>(parts_.of(context))].add(nll, 1); }
   void add_to(Report& report) const {
     Report::Table& table = report.table("by_position", {"from", "to", "tokens", "mean_nll"});
     for (int64_t i = 0; i < parts_.count; ++i) {
-      const NllSum& sum = sums_[static_cast<size_t>(i)];
-      if (sum.tokens > 0) table.row({parts_.first(i), parts_.last(i), sum.tokens, sum.mean()});
+      const TokenMean& nll = means_[static_cast<size_t>(i)];
+      if (nll.tokens() > 0) table.row({parts_.first(i), parts_.last(i), nll.tokens(), nll.mean()});
     }
   }
 
  private:
   EqualParts parts_;
-  std::vector<NllSum> sums_;
+  std::vector<TokenMean> means_;
 };
 
 /// Bytes and words of the first `count` tokens of a split, and that number.
@@ -106,18 +102,18 @@ TextSize size_of(const TokenFile& file, Split split, const Tokenizer& tokenizer,
 
 /// A few tokens are not scored, the first one and with some strides more: what a byte or a word costs is the
 /// mean of a token times the tokens that it has.
-Report report_of(const EvalOptions& options, const EvalProtocol& protocol, const NllSum& sum,
+Report report_of(const EvalOptions& options, const EvalProtocol& protocol, const TokenMean& nll,
                  const TextSize& size) {
   const TextCounts& text = size.text;
   const auto nats_per = [&](int64_t count) {
-    return sum.mean() * static_cast<double>(size.tokens) / static_cast<double>(count);
+    return nll.mean() * static_cast<double>(size.tokens) / static_cast<double>(count);
   };
   Report report;
   report.add("checkpoint", options.checkpoint).add("tokens_file", options.tokens).add("split", options.split);
   report.add("protocol", options.protocol).add("seq_len", protocol.seq_len);
   if (protocol.strided) report.add("stride", protocol.stride);
-  report.add("tokens_scored", sum.tokens).add("bytes", text.bytes).add("words", text.words);
-  report.add("total_nll", sum.nll).add("mean_nll", sum.mean()).add("perplexity", std::exp(sum.mean()));
+  report.add("tokens_scored", nll.tokens()).add("bytes", text.bytes).add("words", text.words);
+  report.add("total_nll", nll.sum()).add("mean_nll", nll.mean()).add("perplexity", std::exp(nll.mean()));
   if (text.words > 0) report.add("perplexity_per_word", std::exp(nats_per(text.words)));
   if (text.bytes > 0) {
     report.add("perplexity_per_byte", std::exp(nats_per(text.bytes)));
@@ -137,18 +133,18 @@ Exit eval_text(const EvalOptions& options, const ReportOptions& report_to, Devic
   const int64_t count =
       options.max_tokens > 0 ? std::min(options.max_tokens + 1, text->size()) : text->size();
   Progress progress("eval", count - 1, "tokens");
-  const auto go_on = [&](const NllSum& now) {
-    progress.update(now.tokens, join("perplexity ", std::exp(now.mean())));
+  const auto go_on = [&](const TokenMean& now) {
+    progress.update(now.tokens(), join("perplexity ", std::exp(now.mean())));
     throw_if_stop_requested();
     return true;
   };
   LossByPosition by_position(std::max<int64_t>(1, options.by_position), protocol.seq_len);
-  const NllSum sum = sum_nll(*loaded.model, *text, count, protocol, go_on,
-                             [&](int64_t context, double nll) { by_position.add(context, nll); });
+  const TokenMean nll = mean_nll(*loaded.model, *text, count, protocol, go_on,
+                                 [&](int64_t context, double nll) { by_position.add(context, nll); });
   progress.finish();
-  check(std::isfinite(sum.mean()), Exit::nonfinite, "the loss of ", options.checkpoint, " on ", text->name(),
-        " is not finite: ", sum.mean());
-  Report report = report_of(options, protocol, sum, size_of(file, split, *tokenizer, count));
+  check(std::isfinite(nll.mean()), Exit::nonfinite, "the loss of ", options.checkpoint, " on ", text->name(),
+        " is not finite: ", nll.mean());
+  Report report = report_of(options, protocol, nll, size_of(file, split, *tokenizer, count));
   if (const auto share = keys_read_share(loaded.config, protocol.seq_len))
     report.add("keys_read_share", *share);
   if (options.by_position > 0) by_position.add_to(report);

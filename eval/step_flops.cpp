@@ -20,8 +20,9 @@ void add_linear(std::vector<Gemm>& products, int64_t rows, int64_t k, int64_t n,
 }
 
 /// x W^T with W [v, c], in the blocks of rows of linear_cross_entropy.
-void add_output(std::vector<Gemm>& products, int64_t rows, int64_t v, int64_t c, bool training) {
-  const int64_t block = cpu::logit_rows<float>(rows, v);
+void add_output(std::vector<Gemm>& products, Device device, int64_t rows, int64_t v, int64_t c,
+                bool training) {
+  const int64_t block = logit_rows<float>(device, rows, v);
   for (int64_t first = 0; first < rows; first += block) {
     const int64_t count = std::min(block, rows - first);
     products.push_back({.m = count, .n = v, .k = c, .transpose_b = true});
@@ -57,7 +58,7 @@ std::vector<Gemm> linear_products(const LanguageModel& model, const Config& conf
   for (const auto& [name, parameter] : model.parameters()) {
     const Shape& weight = parameter.shape();
     if (name == output) {
-      add_output(products, shape.tokens(), weight[0], weight[1], shape.training);
+      add_output(products, model.context().device, shape.tokens(), weight[0], weight[1], shape.training);
     } else if (weight.rank() == 2 && layer_of(name) >= 0 && name.ends_with(".weight")) {
       add_linear(products, rows_of(name, options, config, shape), weight[0], weight[1], shape.training);
     }

@@ -8,7 +8,7 @@ namespace {
 /// Runs windows [first, last), all with the same number of inputs, and adds what they score.
 void add_batch(const LanguageModel& model, const TokenSource& text,
                std::vector<EvalWindow>::const_iterator first, std::vector<EvalWindow>::const_iterator last,
-               NllSum& sum, const NllVisitor& visit) {
+               TokenMean& mean, const NllVisitor& visit) {
   const int64_t inputs = first->inputs;
   std::vector<int32_t> tokens, targets, read(inputs + 1);
   for (auto window = first; window != last; ++window) {
@@ -23,10 +23,9 @@ void add_batch(const LanguageModel& model, const TokenSource& text,
     const auto of_window = nll.begin() + (window - first) * inputs;
     for (int64_t context = inputs - window->scored + 1; context <= inputs; ++context) {
       const double value = of_window[context - 1];
-      sum.nll += value;
+      mean.add(value, 1);
       if (visit) visit(context, value);
     }
-    sum.tokens += window->scored;
   }
 }
 
@@ -37,6 +36,8 @@ std::vector<EvalWindow> eval_windows(int64_t tokens, const EvalProtocol& protoco
               (!protocol.strided || (protocol.stride >= 1 && protocol.stride <= protocol.seq_len)),
           "a stride lies between 1 and the window's length, got stride ", protocol.stride, " and seq_len ",
           protocol.seq_len);
+  require(!protocol.strided || protocol.seq_len >= 2,
+          "a strided window of one token has none that it could score");
   std::vector<EvalWindow> windows;
   if (!protocol.strided) {
     for (int64_t begin = 0; begin + 1 < tokens; begin += protocol.seq_len) {
@@ -54,22 +55,22 @@ std::vector<EvalWindow> eval_windows(int64_t tokens, const EvalProtocol& protoco
   return windows;
 }
 
-NllSum sum_nll(const LanguageModel& model, const TokenSource& text, int64_t count,
-               const EvalProtocol& protocol, const std::function<bool(const NllSum&)>& go_on,
-               const NllVisitor& visit) {
+TokenMean mean_nll(const LanguageModel& model, const TokenSource& text, int64_t count,
+                   const EvalProtocol& protocol, const std::function<bool(const TokenMean&)>& go_on,
+                   const NllVisitor& visit) {
   const std::vector<EvalWindow> windows = eval_windows(count, protocol);
   check(!windows.empty(), Exit::input, text.name(), ": ", count,
         " tokens leave nothing to score, it takes at least two");
-  NllSum sum;
+  TokenMean mean;
   for (auto first = windows.begin(); first != windows.end();) {
     auto last = first + 1;
     while (last != windows.end() && last - first < protocol.batch_size && last->inputs == first->inputs)
       ++last;
-    add_batch(model, text, first, last, sum, visit);
+    add_batch(model, text, first, last, mean, visit);
     first = last;
-    if (go_on && !go_on(sum)) break;
+    if (go_on && !go_on(mean)) break;
   }
-  return sum;
+  return mean;
 }
 
 }  // namespace tapestry

@@ -6,6 +6,7 @@
 
 #include "data/token_source.h"
 #include "layers/language_model.h"
+#include "optim/token_mean.h"
 
 namespace tapestry {
 
@@ -13,19 +14,12 @@ namespace tapestry {
 ///   windows: disjoint, `seq_len` inputs with their shifted targets; every token but the first is scored
 ///   once. strided: windows of `seq_len` tokens that advance by `stride`; a window scores the tokens that no
 ///   earlier window scored, and never its own first token, which has no context there (Hugging Face's strided
-///   perplexity with exact sums).
+///   perplexity with exact sums); it takes two tokens at least.
 struct EvalProtocol {
   bool strided = false;
   int64_t seq_len = 1024;
   int64_t stride = 512;
   int64_t batch_size = 8;  // windows that run together; without influence on the sum but for rounding
-};
-
-/// Negative log-likelihood, in nats, summed over the scored tokens.
-struct NllSum {
-  double nll = 0;
-  int64_t tokens = 0;
-  double mean() const { return nll / static_cast<double>(tokens); }
 };
 
 /// One window: tokens [begin, begin + inputs] of the text, of which the last `scored` are targets that count.
@@ -40,10 +34,10 @@ std::vector<EvalWindow> eval_windows(int64_t tokens, const EvalProtocol& protoco
 /// Receives the NLL of a scored token and how many tokens of its window stand before it.
 using NllVisitor = std::function<void(int64_t context, double nll)>;
 
-/// Sums over tokens [0, count) of a text. `go_on`, asked after each batch, may end it early: the sum is then
-/// of what was scored so far.
-NllSum sum_nll(const LanguageModel& model, const TokenSource& text, int64_t count,
-               const EvalProtocol& protocol, const std::function<bool(const NllSum&)>& go_on = {},
-               const NllVisitor& visit = {});
+/// Negative log-likelihood, in nats, of tokens [0, count) of a text. `go_on`, asked after each batch, may end
+/// it early: the mean is then that of what was scored so far.
+TokenMean mean_nll(const LanguageModel& model, const TokenSource& text, int64_t count,
+                   const EvalProtocol& protocol, const std::function<bool(const TokenMean&)>& go_on = {},
+                   const NllVisitor& visit = {});
 
 }  // namespace tapestry

@@ -62,10 +62,11 @@ MemoryForecast forecast_memory(const LanguageModel& model, const MemoryPlan& pla
   const ModelOptions& options = model.options();
   const double tokens = static_cast<double>(plan.batch_size * plan.seq_len);
   const double row = tokens * options.n_embd * kFloat, inner = tokens * options.inner() * kFloat;
-  const int64_t logit_rows = cpu::logit_rows<float>(plan.batch_size * plan.seq_len, options.vocab_size);
+  const int64_t rows_of_logits =
+      logit_rows<float>(model.context().device, plan.batch_size * plan.seq_len, options.vocab_size);
   const int64_t predictors = plan.teacher_parameters > 0 ? 2 : 1;
   const double logits =
-      static_cast<double>(kFloat * options.vocab_size * (predictors * logit_rows + options.n_embd));
+      static_cast<double>(kFloat * options.vocab_size * (predictors * rows_of_logits + options.n_embd));
 
   // Kept by the time of the loss, and the most that the blocks hold beyond that on the way back.
   double kept = row, blocks = 0;

@@ -31,9 +31,9 @@ class TextData : public TrainingData {
     const auto valid = file_.tokens(Split::valid);
     const int64_t count = tokens > 0 ? std::min(valid->size(), tokens + 1) : valid->size();
     if (count < 2) return LogRow::unknown;
-    const NllSum sum = sum_nll(model, *valid, count, {.seq_len = seq_len, .batch_size = batch_size},
-                               [](const NllSum&) { return !stop_requested(); });
-    return sum.tokens == count - 1 ? sum.mean() : LogRow::unknown;
+    const TokenMean nll = mean_nll(model, *valid, count, {.seq_len = seq_len, .batch_size = batch_size},
+                                   [](const TokenMean&) { return !stop_requested(); });
+    return nll.tokens() == count - 1 ? nll.mean() : LogRow::unknown;
   }
 
  private:

@@ -149,7 +149,7 @@ void mean_nll(const double* nll, int64_t n, int64_t counted, T* mean) {
 template <class T>
 void cross_entropy(const T* x, const T* w, const int32_t* targets, double* nll, T* dx, T* dw, double unit,
                    int64_t rows, int64_t c, int64_t v) {
-  const int64_t block = logit_rows<T>(rows, v);
+  const int64_t block = logit_rows<T>(Device::cpu(), rows, v);
   const bool gradient = dx != nullptr || dw != nullptr;
   Storage memory(Device::cpu(), block * v * sizeof(T));
   T* logits = static_cast<T*>(memory.mutable_data());

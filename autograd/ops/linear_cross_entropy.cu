@@ -32,16 +32,10 @@ void softmax_rows(const T* logits, const int32_t* targets, double* nll, In* grad
   });
 }
 
-/// Rows whose logits are held at one time: enough to keep a device busy.
-template <class T>
-int64_t rows_at_once(int64_t rows, int64_t v) {
-  return std::clamp<int64_t>((int64_t{512} << 20) / (v * sizeof(T)), 16, std::max<int64_t>(rows, 16));
-}
-
 template <class In, class T>
 void cross_entropy_of(const T* x, const T* w, const int32_t* targets, double* nll, T* dx, T* dw, double unit,
                       int64_t rows, int64_t c, int64_t v) {
-  const int64_t block = rows_at_once<T>(rows, v);
+  const int64_t block = logit_rows<T>(Device::cuda(), rows, v);
   const bool gradient = dx != nullptr || dw != nullptr;
   Operand<In, T> all_x(x, rows * c), weight(w, v * c);
   DeviceArray<T> logits(block * v);

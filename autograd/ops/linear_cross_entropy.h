@@ -24,14 +24,16 @@ Tensor token_nll(const Tensor& x, const Tensor& weight, const Tensor& targets);
 /// The logits themselves, [..., V]. Saves x and W.
 Tensor output_logits(const Tensor& x, const Tensor& weight);
 
-namespace cpu {
-/// Rows whose logits are held at one time. Every block reads W twice and adds to dW once: at GPT-2's size,
-/// 654 rows run at the rate of the bare products, 163 at four fifths of it.
+/// Rows whose logits, of T, are held at one time. Every block reads W twice and adds to dW once: on the CPU,
+/// at GPT-2's size, 654 rows run at the rate of the bare products, 163 at four fifths of it. A GPU takes more
+/// to be busy.
 template <class T>
-int64_t logit_rows(int64_t rows, int64_t v) {
-  constexpr int64_t bytes = int64_t{128} << 20;
-  return std::clamp<int64_t>(bytes / (v * sizeof(T)), 16, std::max<int64_t>(rows, 16));
+int64_t logit_rows(Device device, int64_t rows, int64_t v) {
+  const int64_t bytes = int64_t{device.is_cuda() ? 512 : 128} << 20;
+  return std::clamp<int64_t>(bytes / (v * static_cast<int64_t>(sizeof(T))), 16, std::max<int64_t>(rows, 16));
 }
+
+namespace cpu {
 /// nll [rows] as token_nll. dx [rows, c] and dw [v, c], unless null, receive the gradients of
 /// `unit` times the sum of nll.
 template <class T>

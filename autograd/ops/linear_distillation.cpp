@@ -89,7 +89,7 @@ template <class T>
 void distillation(const ProjectedRows<T>& student, const ProjectedRows<T>& teacher, const int32_t* targets,
                   double* nll, double* kl, T* dx, T* dw, double unit, const DistillationOptions& options,
                   int64_t rows, int64_t v) {
-  const int64_t block = logit_rows<T>(rows, v), c = student.width;
+  const int64_t block = logit_rows<T>(Device::cpu(), rows, v), c = student.width;
   const bool gradient = dx != nullptr || dw != nullptr;
   Storage memory(Device::cpu(), 2 * block * v * sizeof(T));
   T* ours = static_cast<T*>(memory.mutable_data());

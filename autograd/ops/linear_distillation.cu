@@ -50,7 +50,7 @@ template <class T>
 void distillation(const ProjectedRows<T>& student, const ProjectedRows<T>& teacher, const int32_t* targets,
                   double* nll, double* kl, T* dx, T* dw, double unit, const DistillationOptions& options,
                   int64_t rows, int64_t v) {
-  const int64_t block = cpu::logit_rows<T>(rows, v), c = student.width;
+  const int64_t block = logit_rows<T>(Device::cuda(), rows, v), c = student.width;
   DeviceArray<T> memory(2 * block * v);
   T* ours = memory.data();
   T* theirs = ours + block * v;

@@ -59,8 +59,8 @@ TEST_F(Compare, PerplexitiesAreThoseOfDisjointWindows) {
   const MemoryTokens tokens = text(81);
   const Comparison found = compare_models(*a_, *b_, tokens, 20, 4);
   const EvalProtocol protocol{.seq_len = 20};
-  const double a = std::exp(sum_nll(*a_, tokens, 81, protocol).mean());
-  const double b = std::exp(sum_nll(*b_, tokens, 81, protocol).mean());
+  const double a = std::exp(mean_nll(*a_, tokens, 81, protocol).mean());
+  const double b = std::exp(mean_nll(*b_, tokens, 81, protocol).mean());
   EXPECT_NEAR(found.perplexity_a().mean, a, 1e-4 * a);
   EXPECT_NEAR(found.perplexity_b().mean, b, 1e-4 * b);
   EXPECT_NEAR(found.perplexity_ratio().mean, b / a, 1e-4);

@@ -89,13 +89,13 @@ TEST_P(Gpt2Fixture, StridedPerplexity) {
   ASSERT_FALSE(protocols.empty());
   for (const std::string& name : protocols) {
     const FixtureGroup protocol = expected.group("strided/" + name);
-    const NllSum sum = sum_nll(
+    const TokenMean nll = mean_nll(
         *model, text, text.size(),
         {.strided = true, .seq_len = protocol.integer("window"), .stride = protocol.integer("stride")});
-    EXPECT_EQ(sum.tokens, protocol.integer("tokens_scored")) << name;
-    EXPECT_NEAR(sum.nll, protocol.number("total_nll"), kNllError * protocol.number("total_nll")) << name;
+    EXPECT_EQ(nll.tokens(), protocol.integer("tokens_scored")) << name;
+    EXPECT_NEAR(nll.sum(), protocol.number("total_nll"), kNllError * protocol.number("total_nll")) << name;
     const double perplexity = protocol.number("perplexity");
-    EXPECT_NEAR(std::exp(sum.mean()), perplexity, kNllError * perplexity) << name;
+    EXPECT_NEAR(std::exp(nll.mean()), perplexity, kNllError * perplexity) << name;
   }
 }
 

@@ -41,22 +41,22 @@ TEST(EvalWindows, StridedWindowsScoreOnceAndNeverTheirFirstToken) {
   }
 }
 
-TEST(SumNll, DoesNotDependOnTheBatch) {
+TEST(MeanNll, DoesNotDependOnTheBatch) {
   const LanguageModel model(
       {.attention = {"standard"}, .n_layer = 1, .n_head = 2, .n_embd = 8, .vocab_size = 11});
   std::vector<int32_t> tokens(103);
   for (size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<int32_t>(random_bits(5, i) % 11);
   const MemoryTokens text(tokens);
-  const NllSum one = sum_nll(model, text, 103, {.seq_len = 16, .batch_size = 1});
-  const NllSum many = sum_nll(model, text, 103, {.seq_len = 16, .batch_size = 5});
-  EXPECT_EQ(one.tokens, 102);
-  EXPECT_EQ(many.tokens, 102);
-  EXPECT_NEAR(one.nll, many.nll, 1e-4);
+  const TokenMean one = mean_nll(model, text, 103, {.seq_len = 16, .batch_size = 1});
+  const TokenMean many = mean_nll(model, text, 103, {.seq_len = 16, .batch_size = 5});
+  EXPECT_EQ(one.tokens(), 102);
+  EXPECT_EQ(many.tokens(), 102);
+  EXPECT_NEAR(one.sum(), many.sum(), 1e-4);
   EXPECT_NEAR(one.mean(), std::log(11.0), 0.1);
 }
 
 /// With windows that advance by less than their length, the tokens scored stand at the window's end.
-TEST(SumNll, TellsHowMuchContextEachTokenHad) {
+TEST(MeanNll, TellsHowMuchContextEachTokenHad) {
   const LanguageModel model(
       {.attention = {"standard"}, .n_layer = 1, .n_head = 2, .n_embd = 8, .vocab_size = 11});
   std::vector<int32_t> tokens(21);
@@ -68,17 +68,17 @@ TEST(SumNll, TellsHowMuchContextEachTokenHad) {
     contexts.push_back(context);
     nll += value;
   };
-  const NllSum sum = sum_nll(model, text, 21, {.seq_len = 8}, {}, visit);
-  EXPECT_DOUBLE_EQ(sum.nll, nll);
+  const TokenMean mean = mean_nll(model, text, 21, {.seq_len = 8}, {}, visit);
+  EXPECT_DOUBLE_EQ(mean.sum(), nll);
   EXPECT_EQ(contexts, (std::vector<int64_t>{1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4}));
   contexts.clear();
-  sum_nll(model, text, 21, {.strided = true, .seq_len = 8, .stride = 5}, {}, visit);
+  mean_nll(model, text, 21, {.strided = true, .seq_len = 8, .stride = 5}, {}, visit);
   EXPECT_EQ(contexts, (std::vector<int64_t>{1, 2, 3, 4, 5, 6, 7, 3, 4, 5, 6, 7, 3, 4, 5, 6, 7, 3, 4, 5}));
   const Tensor whole = model.token_nll(
       Tensor::from(std::vector<int32_t>(tokens.begin(), tokens.begin() + 8), Shape{1, 8}),
       Tensor::from(std::vector<int32_t>(tokens.begin() + 1, tokens.begin() + 9), Shape{1, 8}));
   std::vector<double> first;
-  sum_nll(model, text, 9, {.seq_len = 8}, {}, [&](int64_t, double value) { first.push_back(value); });
+  mean_nll(model, text, 9, {.seq_len = 8}, {}, [&](int64_t, double value) { first.push_back(value); });
   EXPECT_EQ(first, whole.values<double>());
 }
 
