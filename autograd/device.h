@@ -32,7 +32,11 @@ int cuda_devices();
 void require_device(Device device);
 
 namespace cuda {
-int device_count();
+struct FoundDevices {
+  int count = 0;
+  std::string trouble = {};  // what the runtime says where it could not look for any
+};
+const FoundDevices& found_devices();
 /// Returns when everything that was started on the device is done; Error(memory) if any of it failed.
 void synchronize();
 }  // namespace cuda

@@ -8,11 +8,13 @@
 namespace tapestry::cuda {
 namespace {
 
+/// In one call. Some versions of cuBLAS went wrong above 65535 (pytorch/pytorch#45724).
+constexpr int64_t kMostProducts = 63 << 10;
+
 /// cuBLAS is column-major: it sees each row-major matrix transposed, so C^T = op(B)^T op(A)^T.
 struct BlasProduct {
   cublasOperation_t op_b, op_a;
   int n, m, k, ldb, lda, ldc;
-  int count;
 
   explicit BlasProduct(const Gemm& g)
       : op_b(g.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N),
@@ -22,8 +24,7 @@ struct BlasProduct {
         k(narrow(g.k)),
         ldb(narrow(g.row_b())),
         lda(narrow(g.row_a())),
-        ldc(narrow(g.row_c())),
-        count(narrow(g.batch_size())) {}
+        ldc(narrow(g.row_c())) {}
 
  private:
   static int narrow(int64_t size) {
@@ -70,6 +71,21 @@ void fill_pointers(const std::array<Gemm::Batch, 3>& axes, int64_t count, const 
   });
 }
 
+/// Whether the operands of all products lie where cuBLAS expects those of a pointer array for tensor cores.
+/// Of a regular sequence it sees the alignment itself.
+template <class In, class T>
+bool fit_pointers(const Gemm& g, const In* a, const In* b, const T* c) {
+  if (compute_type<In>(g.precision) != CUBLAS_COMPUTE_32F_FAST_TF32 && !std::is_same_v<In, BFloat16>)
+    return true;
+  const auto fits = [](const auto* base, int64_t stride) {
+    return is_aligned(base, kPointerAlignment) &&
+           stride * static_cast<int64_t>(sizeof *base) % kPointerAlignment == 0;
+  };
+  return std::all_of(g.batch.begin(), g.batch.end(), [&](const Gemm::Batch& axis) {
+    return axis.count == 1 || (fits(a, axis.a) && fits(b, axis.b) && fits(c, axis.c));
+  });
+}
+
 }  // namespace
 
 template <class In, class T>
@@ -77,12 +93,15 @@ void gemm_at(const Gemm& g, int64_t count, const In* const* a, const In* const* 
   if (g.m == 0 || g.n == 0 || count == 0) return;
   const BlasProduct p(g);
   const T alpha = static_cast<T>(g.alpha), beta = static_cast<T>(g.beta);
-  check_blas(cublasGemmBatchedEx(blas(), p.op_b, p.op_a, p.n, p.m, p.k, &alpha,
-                                 reinterpret_cast<const void* const*>(b), kBlasType<In>, p.ldb,
-                                 reinterpret_cast<const void* const*>(a), kBlasType<In>, p.lda, &beta,
-                                 reinterpret_cast<void* const*>(c), kBlasType<T>, p.ldc,
-                                 static_cast<int>(count), compute_type<In>(g.precision), CUBLAS_GEMM_DEFAULT),
-             "cublasGemmBatchedEx");
+  for (int64_t first = 0; first < count; first += kMostProducts) {
+    const auto products = static_cast<int>(std::min(kMostProducts, count - first));
+    check_blas(cublasGemmBatchedEx(blas(), p.op_b, p.op_a, p.n, p.m, p.k, &alpha,
+                                   reinterpret_cast<const void* const*>(b + first), kBlasType<In>, p.ldb,
+                                   reinterpret_cast<const void* const*>(a + first), kBlasType<In>, p.lda,
+                                   &beta, reinterpret_cast<void* const*>(c + first), kBlasType<T>, p.ldc,
+                                   products, compute_type<In>(g.precision), CUBLAS_GEMM_DEFAULT),
+               "cublasGemmBatchedEx");
+  }
 }
 
 template <class In, class T>
@@ -96,6 +115,13 @@ void gemm(const Gemm& g, const In* a, const In* b, T* c) {
   }
   const auto axes = joined_axes(g);
   const int64_t count = g.batch_size();
+  if (axes[1].count > 1 && !fit_pointers(g, a, b, c)) {
+    Gemm inner = g;
+    inner.batch = {axes[1], axes[2]};
+    for (int64_t i = 0; i < axes[0].count; ++i)
+      gemm(inner, a + i * axes[0].a, b + i * axes[0].b, c + i * axes[0].c);
+    return;
+  }
   if (axes[1].count > 1) {
     DeviceArray<const In*> to_a(count), to_b(count);
     DeviceArray<T*> to_c(count);
@@ -104,11 +130,15 @@ void gemm(const Gemm& g, const In* a, const In* b, T* c) {
   }
   const BlasProduct p(g);
   const T alpha = static_cast<T>(g.alpha), beta = static_cast<T>(g.beta);
-  check_blas(
-      cublasGemmStridedBatchedEx(blas(), p.op_b, p.op_a, p.n, p.m, p.k, &alpha, b, kBlasType<In>, p.ldb,
-                                 axes[0].b, a, kBlasType<In>, p.lda, axes[0].a, &beta, c, kBlasType<T>, p.ldc,
-                                 axes[0].c, p.count, compute_type<In>(g.precision), CUBLAS_GEMM_DEFAULT),
-      "cublasGemmStridedBatchedEx");
+  for (int64_t first = 0; first < count; first += kMostProducts) {
+    const auto products = static_cast<int>(std::min(kMostProducts, count - first));
+    check_blas(
+        cublasGemmStridedBatchedEx(blas(), p.op_b, p.op_a, p.n, p.m, p.k, &alpha, b + first * axes[0].b,
+                                   kBlasType<In>, p.ldb, axes[0].b, a + first * axes[0].a, kBlasType<In>,
+                                   p.lda, axes[0].a, &beta, c + first * axes[0].c, kBlasType<T>, p.ldc,
+                                   axes[0].c, products, compute_type<In>(g.precision), CUBLAS_GEMM_DEFAULT),
+        "cublasGemmStridedBatchedEx");
+  }
 }
 
 #define INSTANTIATE(In, T)                                   \

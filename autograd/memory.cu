@@ -47,7 +47,10 @@ class Staging {
 
 void system_allocate(int64_t bytes, void** memory) {
   stream();  // sets the device
-  if (cudaMalloc(memory, static_cast<size_t>(bytes)) == cudaSuccess) return;
+  const cudaError_t status = cudaMalloc(memory, static_cast<size_t>(bytes));
+  if (status == cudaSuccess) return;
+  // Anything else is what went wrong in an earlier kernel.
+  if (status != cudaErrorMemoryAllocation) check_cuda(status, "cudaMalloc");
   cudaGetLastError();
   *memory = nullptr;
 }

@@ -41,14 +41,15 @@ cublasHandle_t blas() {
   return handle;
 }
 
-int device_count() {
-  static const int count = [] {
-    int devices = 0;
-    const cudaError_t status = cudaGetDeviceCount(&devices);
+const FoundDevices& found_devices() {
+  static const FoundDevices found = [] {
+    FoundDevices devices;
+    const cudaError_t status = cudaGetDeviceCount(&devices.count);
     cudaGetLastError();  // no driver is no error of the next call
-    return status == cudaSuccess ? devices : 0;
+    if (status != cudaSuccess) devices = {0, cudaGetErrorString(status)};
+    return devices;
   }();
-  return count;
+  return found;
 }
 
 void synchronize() { check_cuda(cudaStreamSynchronize(stream()), "waiting for the device"); }
@@ -59,6 +60,7 @@ void check_cuda(cudaError_t status, const char* what) {
 
 void check_blas(cublasStatus_t status, const char* what) {
   check(status == CUBLAS_STATUS_SUCCESS, Exit::memory, "cuBLAS: ", what, ": ", cublasGetStatusString(status));
+  check_launch(what);
 }
 
 void check_launch(const char* kernel) {

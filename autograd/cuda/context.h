@@ -17,8 +17,8 @@ cublasHandle_t blas();
 /// Throws Error(memory) that names `what` (a kernel or a call) unless the status is that of success.
 void check_cuda(cudaError_t status, const char* what);
 void check_blas(cublasStatus_t status, const char* what);
-/// After a launch. With TAPESTRY_CUDA_SYNC=1 in the environment it waits for the kernel, so that what goes
-/// wrong in one is reported with its name and not by a later call.
+/// After a launch, also one by a library. With TAPESTRY_CUDA_SYNC=1 in the environment it waits for the
+/// kernel, so that what goes wrong in one is reported with its name and not by a later call.
 void check_launch(const char* kernel);
 
 /// Device memory for the time of a call, from the pool. What runs on the stream may still use it after it is

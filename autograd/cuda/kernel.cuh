@@ -51,10 +51,16 @@ __global__ void block_kernel(F f) {
   f(static_cast<int64_t>(blockIdx.x));
 }
 
+template <class F>
+__global__ void row_kernel(int64_t n, F f) {
+  const int64_t row = static_cast<int64_t>(blockIdx.x) * blockDim.y + threadIdx.y;
+  if (row < n) f(row);
+}
+
 /// Starts `kernel`; `name` is what an error says.
 template <class... Parameters, class... Arguments>
-void launch(const char* name, void (*kernel)(Parameters...), int64_t blocks, int threads,
-            int64_t shared_bytes, const Arguments&... arguments) {
+void launch(const char* name, void (*kernel)(Parameters...), int64_t blocks, dim3 block, int64_t shared_bytes,
+            const Arguments&... arguments) {
   check(blocks <= std::numeric_limits<int32_t>::max(), Exit::memory, "CUDA: ", name, ": ", blocks,
         " blocks are too many");
   constexpr int64_t most_without_asking = 48 << 10;
@@ -64,7 +70,7 @@ void launch(const char* name, void (*kernel)(Parameters...), int64_t blocks, int
                              cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes)),
         name);
   }
-  const dim3 grid(static_cast<unsigned>(blocks)), block(static_cast<unsigned>(threads));
+  const dim3 grid(static_cast<unsigned>(blocks));
 #ifdef __CUDACC__
   kernel<<<grid, block, static_cast<size_t>(shared_bytes), stream()>>>(arguments...);
 #else
@@ -78,13 +84,13 @@ template <class F>
 void for_each_index(const char* name, int64_t n, const F& f) {
   if (n <= 0) return;
   constexpr int64_t most_blocks = 1 << 16;  // many more than run at a time; then threads take several indices
-  launch(name, index_kernel<F>, std::min(ceil_div(n, kThreads), most_blocks), kThreads, 0, n, f);
+  launch(name, index_kernel<F>, std::min(ceil_div(n, kThreads), most_blocks), dim3(kThreads), 0, n, f);
 }
 
 /// Calls f(i) for i in [0, n), each by all threads of a block of its own, which may synchronise and share.
 template <class F>
 void for_each_block(const char* name, int64_t n, int threads, int64_t shared_bytes, const F& f) {
-  if (n > 0) launch(name, block_kernel<F>, n, threads, shared_bytes, f);
+  if (n > 0) launch(name, block_kernel<F>, n, dim3(static_cast<unsigned>(threads)), shared_bytes, f);
 }
 
 /// The threads of a block that work on a row of n numbers: one warp on a short one, more on a long one.
@@ -92,6 +98,17 @@ inline int row_threads(int64_t n) {
   int threads = kWarp;
   while (threads < kThreads && threads * 4 < n) threads *= 2;
   return threads;
+}
+
+/// Calls f(i) for i in [0, n), each by the threads for a row of `width` numbers. Where that is one warp,
+/// several share a block: f may call block_reduce, block_sum and block_for, but not share or synchronise by
+/// itself.
+template <class F>
+void for_each_row(const char* name, int64_t n, int64_t width, const F& f) {
+  const int threads = row_threads(width);
+  if (threads > kWarp) return for_each_block(name, n, threads, 0, f);
+  constexpr int rows = kThreads / kWarp;
+  if (n > 0) launch(name, row_kernel<F>, ceil_div(n, rows), dim3(kWarp, rows), 0, n, f);
 }
 
 struct Sum {
@@ -115,7 +132,7 @@ __device__ T warp_reduce(T value, const Op& op) {
   return value;
 }
 
-/// The same for the block, whose size is a multiple of the warp's; all its threads must call it.
+/// The same for the threads of a row or block, of which there are whole warps; all of them must call it.
 template <class T, class Op>
 __device__ T block_reduce(T value, const Op& op) {
   SHARED_ARRAY(T, partial, kMaxThreads / kWarp);

@@ -42,6 +42,7 @@ void sort_places(const int32_t* keys, int64_t count, int64_t bins, int32_t* orde
   check_cuda(cub::DeviceRadixSort::SortPairs(scratch.data(), bytes, keys, sorted, places, order, n, 0, bits,
                                              stream()),
              "sort");
+  check_launch("sort");
   for_each_index("sort starts", bins + 1, [=] __device__(int64_t key) {
     start[key] = static_cast<int32_t>(lower_bound(sorted, count, key));
   });

@@ -19,7 +19,7 @@ void softmax_rows(const BlockTiles& tiles, const BlockRead<T>& in, T* p, T* lse,
   const BlockTiles x = tiles;
   const BlockRead<T> from = in;
   const int64_t n = x.s.block;
-  for_each_block("block_read softmax", x.rows(), row_threads(n), 0, [=] __device__(int64_t i) {
+  for_each_row("block_read softmax", x.rows(), n, [=] __device__(int64_t i) {
     const BlockRow row(x, i);
     if (!row.used) return;
     T* score = p + i * n;
@@ -48,7 +48,7 @@ void merge_queries(const BlockTiles& tiles, const T* tile_o, const T* tile_lse, 
                    T* lse) {
   const BlockTiles x = tiles;
   const int64_t d = x.s.head_width, slots = x.s.slots;
-  for_each_block("block_read merge", x.heads * x.queries, kWarp, 0, [=] __device__(int64_t i) {
+  for_each_row("block_read merge", x.heads * x.queries, slots, [=] __device__(int64_t i) {
     const PieceQuery query(x, i);
     const int32_t* rows = query.rows;
     const T hidden = -std::numeric_limits<T>::infinity(), before = lse[query.scalar];
@@ -91,7 +91,7 @@ void score_gradient(const BlockTiles& tiles, const BlockRead<T>& in, const Block
   const BlockRead<T> from = in;
   const T *lse = grad.lse, *D = grad.D;
   const int64_t n = x.s.block;
-  for_each_block("block_read gradient", x.rows(), row_threads(n), 0, [=] __device__(int64_t i) {
+  for_each_row("block_read gradient", x.rows(), n, [=] __device__(int64_t i) {
     const BlockRow row(x, i);
     T *score = p + i * n, *dscore = dp + i * n;
     if (!row.used) {
@@ -152,7 +152,8 @@ void add_to_blocks(const BlockTiles& tiles, double alpha, const T* p, const T* y
   });
 }
 
-/// dh += the gradient through bias = gain scale r_t.h_j of the queries.
+/// dh += the gradient through bias = gain scale r_t.h_j of the queries: a sum for every tile, and those of a
+/// block added up in order.
 template <class T>
 void add_summary_gradient(const BlockTiles& tiles, const BlockRead<T>& in, const BlockReadGradient<T>& grad,
                           const T* dbias) {
@@ -160,17 +161,26 @@ void add_summary_gradient(const BlockTiles& tiles, const BlockRead<T>& in, const
   const BlockRead<T> from = in;
   const T* r = grad.r;
   T* dh = grad.dh;
-  const int64_t d = x.s.head_width;
-  for_each_index("block_read summaries", x.heads * x.s.blocks() * d, [=] __device__(int64_t i) {
-    const int64_t head = i / d / x.s.blocks(), bh = x.first_head + head, block = i / d % x.s.blocks();
-    const int32_t* start = x.start + head * (x.s.blocks() + 1) + block;
+  const int64_t d = x.s.head_width, blocks = x.s.blocks();
+  DeviceArray<T> memory(x.count() * d);
+  T* parts = memory.data();
+  for_each_index("block_read summary parts", x.count() * d, [=] __device__(int64_t i) {
+    const BlockTile tile = x.tiles[i / d];
     T sum = 0;
-    for (int32_t at = start[0]; at < start[1]; ++at) {
+    for (int32_t at = tile.begin; at < tile.begin + tile.rows; ++at) {
       const int64_t slot = x.slot_of(x.order[at]), token = slot / x.s.slots % x.s.tokens;
+      const int64_t bh = x.first_head + i / d / x.per_head;
       sum += dbias[slot] * r[x.s.head_offset(bh, x.s.tokens) + token * x.s.width() + i % d];
     }
+    parts[i] = sum;
+  });
+  for_each_index("block_read summaries", x.heads * blocks * d, [=] __device__(int64_t i) {
+    const int64_t head = i / d / blocks, bh = x.first_head + head, block = i / d % blocks;
+    const int64_t end = x.first_tile(head, block + 1);
+    T sum = 0;
+    for (int64_t tile = x.first_tile(head, block); tile < end; ++tile) sum += parts[tile * d + i % d];
     const T factor = static_cast<T>(x.s.scale) * from.gain_of(x.s.head_of(bh));
-    dh[x.s.head_offset(bh, x.s.blocks()) + block * x.s.width() + i % d] += factor * sum;
+    dh[x.s.head_offset(bh, blocks) + block * x.s.width() + i % d] += factor * sum;
   });
 }
 

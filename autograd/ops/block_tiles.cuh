@@ -142,9 +142,10 @@ void times_blocks(const BlockTiles& tiles, bool transpose, double alpha, const T
     b[i] = of + t.s.head_offset(bh, t.s.tokens) + t.tiles[i].block * t.s.block * t.s.width();
     c[i] = y + i * kTileRows * out;
   });
-  gemm_at<T>(
-      {.m = kTileRows, .n = out, .k = in, .transpose_b = transpose, .alpha = alpha, .ldb = t.s.width()},
-      t.count(), a, b, c);
+  Gemm product{
+      .m = kTileRows, .n = out, .k = in, .transpose_b = transpose, .alpha = alpha, .ldb = t.s.width()};
+  if (d * static_cast<int64_t>(sizeof(T)) % kPointerAlignment != 0) product.precision = Precision::float32;
+  gemm_at<T>(product, t.count(), a, b, c);
 }
 
 /// How many queries and heads are taken together, so that their tiles need at most about `most` numbers,

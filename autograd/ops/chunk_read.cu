@@ -11,7 +11,7 @@ void denominators(const ChunkRead& s, const ChunkPart& part, const T* q, const T
                   T* den) {
   const int64_t n = part.tokens, d = s.d, chunks = s.grid.finished();
   const T scale = static_cast<T>(s.scale);
-  for_each_block("chunk_read denominators", part.all() * n, kWarp, 0, [=] __device__(int64_t i) {
+  for_each_row("chunk_read denominators", part.all() * n, n, [=] __device__(int64_t i) {
     const ChunkRow row(part, i);
     T sum = block_sum<T>(row.in_chunk + 1, [=](int64_t j) { return scores[i * n + j]; });
     if (row.chunk > 0) {

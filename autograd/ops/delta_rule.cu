@@ -49,12 +49,11 @@ void pass_state(const ChunkRead& s, const T* from, T* to, bool accumulate) {
 /// dbeta_t = dv_t.error_t
 template <class T>
 void row_dots(const ChunkGrid& grid, int64_t width, const T* x, const T* y, T* dots) {
-  for_each_block("delta_rule dots", grid.batch * grid.tokens * grid.n_head, kWarp, 0,
-                 [=] __device__(int64_t row) {
-                   const T *a = x + row * width, *b = y + row * width;
-                   const T dot = block_sum<T>(width, [=](int64_t i) { return a[i] * b[i]; });
-                   if (threadIdx.x == 0) dots[row] = dot;
-                 });
+  for_each_row("delta_rule dots", grid.batch * grid.tokens * grid.n_head, width, [=] __device__(int64_t row) {
+    const T *a = x + row * width, *b = y + row * width;
+    const T dot = block_sum<T>(width, [=](int64_t i) { return a[i] * b[i]; });
+    if (threadIdx.x == 0) dots[row] = dot;
+  });
 }
 
 /// products_ij *= beta_i

@@ -26,7 +26,7 @@ template <class T>
 void divide_heads_denominator(const T* y, const T* den, const T* dy, T* dden, int64_t pieces,
                               int64_t head_width, double eps, bool accumulate) {
   const T small = static_cast<T>(eps);
-  for_each_block("divide_heads_denominator", pieces, kWarp, 0, [=] __device__(int64_t piece) {
+  for_each_row("divide_heads_denominator", pieces, head_width, [=] __device__(int64_t piece) {
     const T *a = y + piece * head_width, *b = dy + piece * head_width;
     const T dot = block_sum<T>(head_width, [=](int64_t i) { return a[i] * b[i]; });
     if (threadIdx.x == 0) put(dden[piece], -dot * inverse(den[piece], small), accumulate);

@@ -8,7 +8,7 @@ template <bool Centred, class T>
 void input_gradient(const T* x, const T* gain, const T* stats, const T* dy, T* dx, bool accumulate,
                     NormSize size) {
   const int64_t n = size.n, gains = size.gains;
-  for_each_block("norm_backward", size.rows, row_threads(n), 0, [=] __device__(int64_t row) {
+  for_each_row("norm_backward", size.rows, n, [=] __device__(int64_t row) {
     const T *from = x + row * n, *g = gain + row % gains * n, *d = dy + row * n;
     const T mean = stats[2 * row], root = stats[2 * row + 1];
     const T mean_g = Centred ? block_sum<T>(n, [=](int64_t i) { return d[i] * g[i]; }) / n : T(0);
@@ -25,7 +25,7 @@ template <bool Centred, class T>
 void norm_forward(const T* x, const T* gain, const T* bias, T* y, T* stats, NormSize size, double eps) {
   const int64_t n = size.n, gains = size.gains;
   const T small = static_cast<T>(eps);
-  for_each_block("norm_forward", size.rows, row_threads(n), 0, [=] __device__(int64_t row) {
+  for_each_row("norm_forward", size.rows, n, [=] __device__(int64_t row) {
     const T *from = x + row * n, *g = gain + row % gains * n;
     const T mean = Centred ? block_sum<T>(n, [=](int64_t i) { return from[i]; }) / n : T(0);
     const T squares = block_sum<T>(n, [=](int64_t i) { return (from[i] - mean) * (from[i] - mean); });

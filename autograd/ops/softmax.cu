@@ -6,7 +6,7 @@ namespace tapestry::cuda {
 
 template <class T>
 void softmax_forward(const T* x, T* y, int64_t rows, int64_t n) {
-  for_each_block("softmax_forward", rows, row_threads(n), 0, [=] __device__(int64_t row) {
+  for_each_row("softmax_forward", rows, n, [=] __device__(int64_t row) {
     const T* in = x + row * n;
     T* out = y + row * n;
     const T largest = block_reduce_row(
@@ -18,7 +18,7 @@ void softmax_forward(const T* x, T* y, int64_t rows, int64_t n) {
 
 template <class T>
 void softmax_backward(const T* y, const T* dy, T* dx, int64_t rows, int64_t n, bool accumulate) {
-  for_each_block("softmax_backward", rows, row_threads(n), 0, [=] __device__(int64_t row) {
+  for_each_row("softmax_backward", rows, n, [=] __device__(int64_t row) {
     const T *p = y + row * n, *dp = dy + row * n;
     const T dot = block_sum<T>(n, [=](int64_t i) { return p[i] * dp[i]; });
     block_for(n, [=](int64_t i) { put(dx[row * n + i], p[i] * (dp[i] - dot), accumulate); });

@@ -144,7 +144,7 @@ void online_softmax(const Tiles& tiles, T* scores, In* p, T* o, T* max, T* sum) 
   const AttentionShape s = tiles.s;
   const TilePlace at = tiles;
   const int64_t keys = tiles.keys;
-  for_each_block("online_softmax", tiles.rows(), row_threads(keys), 0, [=] __device__(int64_t i) {
+  for_each_row("online_softmax", tiles.rows(), keys, [=] __device__(int64_t i) {
     const ScoreRow row(s, at, i);
     const T* score = scores + i * keys;
     const T hidden = -std::numeric_limits<T>::infinity();
@@ -174,7 +174,7 @@ void softmax_gradient(const Tiles& tiles, const T* lse, const T* D, const T* sco
   const TilePlace at = tiles;
   const int64_t keys = tiles.keys;
   const T scale = static_cast<T>(s.scale);
-  for_each_block("softmax_gradient", tiles.rows(), row_threads(keys), 0, [=] __device__(int64_t i) {
+  for_each_row("softmax_gradient", tiles.rows(), keys, [=] __device__(int64_t i) {
     const ScoreRow row(s, at, i);
     const T shift = lse[row.scalar], d = D[row.scalar];
     block_for(keys, [=](int64_t j) {
@@ -246,7 +246,7 @@ void softmax_attention_backward(const AttentionShape& s, const T* q, const T* k,
 template <class T>
 void head_dots(const AttentionShape& shape, const T* o, const T* dout, T* D) {
   const AttentionShape s = shape;
-  for_each_block("head_dots", s.batch * s.tokens * s.n_head, kWarp, 0, [=] __device__(int64_t piece) {
+  for_each_row("head_dots", s.batch * s.tokens * s.n_head, s.head_width, [=] __device__(int64_t piece) {
     const T *a = o + piece * s.head_width, *b = dout + piece * s.head_width;
     const T dot = block_sum<T>(s.head_width, [=](int64_t i) { return a[i] * b[i]; });
     const int64_t token = piece / s.n_head, head = piece % s.n_head;

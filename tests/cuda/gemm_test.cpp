@@ -33,6 +33,43 @@ TEST_F(CudaGemm, TakesEveryTransposeBetaAndBatchGrid) {
   }
 }
 
+/// More than one call of the library takes, as one sequence and as an array of pointers.
+TEST_F(CudaGemm, TakesAnyNumberOfProducts) {
+  constexpr int64_t half = 35'000, size = 4;
+  for (const int64_t gap : {0, 4}) {
+    Gemm g{.m = 2, .n = 2, .k = 2};
+    g.batch[1] = {2, half * size + gap, half * size, half * size};
+    g.batch[2] = {half, size, size, size};
+    const Tensor a = random_tensor({2 * half * size + gap}, 1), b = random_tensor({2 * half * size}, 2);
+    Tensor on_cpu = Tensor::zeros({2 * half * size}, DType::float64), on_cuda = on_cpu.to(Device::cuda());
+    cpu::gemm(g, a.data<double>(), b.data<double>(), on_cpu.mutable_data<double>());
+    const Tensor a_there = a.to(Device::cuda()), b_there = b.to(Device::cuda());
+    cuda::gemm(g, a_there.data<double>(), b_there.data<double>(), on_cuda.mutable_data<double>());
+    EXPECT_LE(difference(on_cuda.values<double>(), on_cpu.values<double>()), 1e-12) << gap;
+  }
+}
+
+/// Heads of 12 numbers in bfloat16 do not begin at multiples of 16 bytes.
+TEST_F(CudaGemm, TakesOperandsThatBeginAnywhere) {
+  constexpr int64_t batch = 3, tokens = 16, heads = 2, width = 12, row = heads * width;
+  Gemm g{.m = tokens, .n = tokens, .k = width, .transpose_b = true};
+  g.lda = g.ldb = row;
+  g.batch[0] = {batch, tokens * row, tokens * row, heads * tokens * tokens};
+  g.batch[1] = {heads, width, width, tokens * tokens};
+  const Tensor x = random_tensor({batch, tokens, row}, 1, DType::float32);
+  const Tensor there = x.to(Device::cuda());
+  Tensor found = Tensor::empty({batch, heads, tokens, tokens}, DType::float32, Device::cuda());
+  Storage rounded(Device::cuda(), x.size() * 2);
+  auto* operand = static_cast<BFloat16*>(rounded.mutable_data());
+  cuda::round_matrix(there.data<float>(), 1, x.size(), x.size(), operand);
+  cuda::gemm<BFloat16>(g, operand, operand, found.mutable_data<float>());
+  Tensor expected = Tensor::empty(found.shape(), DType::float32);
+  g.precision = Precision::float32;
+  cpu::gemm(g, x.data<float>(), x.data<float>(), expected.mutable_data<float>());
+  EXPECT_LE(difference(found.values<double>(), expected.values<double>()), 2e-2);
+  EXPECT_GE(difference(found.values<double>(), expected.values<double>()), 1e-5);
+}
+
 /// How far a product in `g.precision` on the device is off that in float64 of operands that `round` goes
 /// over.
 template <class Round>

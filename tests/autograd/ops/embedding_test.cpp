@@ -27,7 +27,9 @@ OpCase embedding_case(std::string name, Shape tokens, int64_t vocab, int64_t c) 
 
 std::vector<OpCase> cases() {
   return {embedding_case("embedding", {2, 9}, 5, 7), embedding_case("embedding_repeats", {63}, 2, 33),
-          embedding_case("embedding_wide", {101}, 300, 261), embedding_case("embedding_one", {1, 1}, 1, 1)};
+          embedding_case("embedding_wide", {101}, 300, 261),
+          embedding_case("embedding_frequent", {2, 700}, 3, 39),
+          embedding_case("embedding_one", {1, 1}, 1, 1)};
 }
 
 OP_TEST(EmbeddingOp, cases());

@@ -75,7 +75,8 @@ void live() {
 void resume(Thread& thread, context::fiber& host) {
   block().running = &thread;
   block().host = &host;
-  indices.thread = Extent(static_cast<unsigned>(index_of(thread)));
+  const auto index = static_cast<unsigned>(index_of(thread));
+  indices.thread = Extent(index % indices.block_size.x, index / indices.block_size.x);
   if (!thread.fiber) {
     thread.fiber = context::fiber(std::allocator_arg, context::fixedsize_stack(kStackBytes),
                                   [&host](context::fiber&& from) {
@@ -153,9 +154,9 @@ void run_kernel(const char* name, Extent grid, Extent size, int64_t shared_bytes
                 const std::function<void()>& thread) {
   const DeviceMemory::Open open;
   Block& b = block();
-  if (size.y * size.z * grid.y * grid.z != 1 || size.x == 0 || size.x > 1024)
+  if (size.z * grid.y * grid.z != 1 || size.x == 0 || size.y == 0 || size.x * size.y > 1024)
     throw std::runtime_error(std::string(name) + ": a grid or block of this shape cannot be run");
-  b.size = size.x;
+  b.size = size.x * size.y;
   if (b.threads.size() < b.size) b.threads.resize(1024);
   b.dynamic.resize(static_cast<size_t>(shared_bytes));
   b.body = &thread;

@@ -22,7 +22,7 @@ struct Indices {
 };
 extern Indices indices;
 
-/// Calls `thread` for every thread of every block, one-dimensional grids and blocks. Throws
+/// Calls `thread` for every thread of every block, for one-dimensional grids. Throws
 /// std::runtime_error that names the kernel where threads wait for each other in vain.
 void run_kernel(const char* name, Extent grid, Extent block, int64_t shared_bytes,
                 const std::function<void()>& thread);

@@ -138,6 +138,14 @@ cublasStatus_t cublasGemmBatchedEx(cublasHandle_t, cublasOperation_t op_a, cubla
                                    cudaDataType_t type_b, int ldb, const void* beta, void* const* c,
                                    cudaDataType_t type_c, int ldc, int count, cublasComputeType_t compute,
                                    cublasGemmAlgo_t) {
+  if (type_a == CUDA_R_16BF || compute == CUBLAS_COMPUTE_32F_FAST_TF32) {
+    // cuBLAS asks for it, and does not check.
+    const auto aligned = [](const void* x) { return reinterpret_cast<uintptr_t>(x) % 16 == 0; };
+    const DeviceMemory::Open open;
+    if (!std::all_of(a, a + count, aligned) || !std::all_of(b, b + count, aligned) ||
+        !std::all_of(c, c + count, aligned))
+      return CUBLAS_STATUS_INVALID_VALUE;
+  }
   return Product(op_a, op_b, m, n, k, type_a, lda, type_b, ldb, type_c, ldc, compute)
       .run(
           alpha, beta, count, [&](int i) { return a[i]; }, [&](int i) { return b[i]; },
