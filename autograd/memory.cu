@@ -1,7 +1,7 @@
 #include "autograd/memory.h"
 
-#include <array>
 #include <cstring>
+#include <vector>
 
 #include "autograd/cuda/kernel.cuh"
 
@@ -12,13 +12,14 @@ namespace {
 /// run: it waits only for a piece that is to be overwritten.
 class Staging {
  public:
+  Staging(size_t pieces, int64_t piece_bytes) : pieces_(pieces), piece_bytes_(piece_bytes) {}
   void copy(char* to, const char* from, int64_t bytes) {
-    for (int64_t at = 0; at < bytes; at += kPiece) {
+    for (int64_t at = 0; at < bytes; at += piece_bytes_) {
       Piece& piece = pieces_[next_];
       next_ = (next_ + 1) % pieces_.size();
-      const auto size = static_cast<size_t>(std::min(kPiece, bytes - at));
+      const auto size = static_cast<size_t>(std::min(piece_bytes_, bytes - at));
       if (piece.memory == nullptr) {
-        piece.create();
+        piece.create(piece_bytes_);
       } else {
         check_cuda(cudaEventSynchronize(piece.copied), "waiting for a copy to the device");
       }
@@ -30,16 +31,16 @@ class Staging {
   }
 
  private:
-  static constexpr int64_t kPiece = int64_t{4} << 20;
   struct Piece {
     void* memory = nullptr;
     cudaEvent_t copied = nullptr;
-    void create() {
-      check_cuda(cudaMallocHost(&memory, kPiece), "pinned memory");
+    void create(int64_t bytes) {
+      check_cuda(cudaMallocHost(&memory, static_cast<size_t>(bytes)), "pinned memory");
       check_cuda(cudaEventCreateWithFlags(&copied, cudaEventDisableTiming), "cudaEventCreate");
     }
   };
-  std::array<Piece, 4> pieces_;
+  std::vector<Piece> pieces_;
+  int64_t piece_bytes_;
   size_t next_ = 0;
 };
 
@@ -62,8 +63,12 @@ void set_bytes(void* memory, int value, int64_t bytes) {
 }
 
 void copy_to_device(void* to, const void* from, int64_t bytes) {
-  static auto* staging = new Staging;
-  staging->copy(static_cast<char*>(to), static_cast<const char*>(from), bytes);
+  // A step makes several small copies; a few pieces for all would let it wait for those of the step before.
+  constexpr int64_t small = 64 << 10, large = 4 << 20;
+  static auto* many_small = new Staging(64, small);
+  static auto* few_large = new Staging(4, large);
+  (bytes <= small ? many_small : few_large)
+      ->copy(static_cast<char*>(to), static_cast<const char*>(from), bytes);
 }
 
 void copy_from_device(void* to, const void* from, int64_t bytes) {

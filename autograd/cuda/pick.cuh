@@ -25,23 +25,42 @@ __device__ void pick_largest(int64_t n, int64_t begin, int64_t end, int64_t coun
     set[word] = bits;
   });
   __syncthreads();
+  // Each thread knows the best of its own numbers that is left; only who lost it looks again.
+  T best = 0;
+  int64_t best_at = -1;
+  bool lost = true;
   for (int64_t round = 0; !all && round < count; ++round) {
-    T best = -std::numeric_limits<T>::infinity();
-    int64_t best_at = -1;
-    for (int64_t i = begin + threadIdx.x; i < end; i += blockDim.x) {
-      if (contains(set, i)) continue;
-      const T value = key(i);
-      if (value >= best) {
-        best = value;
-        best_at = i;
+    if (lost) {
+      best = -std::numeric_limits<T>::infinity();
+      best_at = -1;
+      for (int64_t i = begin + threadIdx.x; i < end; i += blockDim.x) {
+        if (contains(set, i)) continue;
+        const T value = key(i);
+        if (value >= best) {
+          best = value;
+          best_at = i;
+        }
       }
     }
     const T largest = block_reduce(best, Max{});
     const int64_t chosen = block_reduce(best == largest ? best_at : int64_t{-1}, Max{});
+    lost = chosen == best_at;
     __syncthreads();
     if (chosen >= 0 && threadIdx.x == 0) set[chosen / 32] |= 1u << (chosen % 32);
     __syncthreads();
   }
+}
+
+/// Calls f(rank, i) for each number i of a set, `rank` counting them from 0 in order, in some thread of the
+/// block.
+template <class F>
+__device__ void for_each_member(int64_t n, const uint32_t* set, const F& f) {
+  block_for(ceil_div(n, 32), [=](int64_t word) {
+    uint32_t bits = set[word];
+    int64_t rank = 0;
+    for (int64_t before = 0; bits != 0 && before < word; ++before) rank += __popc(set[before]);
+    for (; bits != 0; bits &= bits - 1) f(rank++, word * 32 + __ffs(static_cast<int>(bits)) - 1);
+  });
 }
 
 }  // namespace tapestry::cuda

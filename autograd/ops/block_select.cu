@@ -35,18 +35,14 @@ void choose(const RetrievalShape& s, int64_t first, int64_t columns, const T* ti
                    const auto key = [=](int64_t j) {
                      return row[j] + static_cast<T>(kTieBreak) * static_cast<T>(j);
                    };
-                   pick_largest(columns, range.begin, range.end, s.slots, key, set);
-                   if (threadIdx.x != 0) return;
-                   int64_t slot = 0;
-                   const auto put_slot = [&](int32_t block, T score) {
-                     const int64_t at = s.slot_offset(bh, first + in_tile, slot++);
-                     blocks[at] = block;
+                   const auto put_slot = [=](int64_t slot, int64_t block, T score) {
+                     const int64_t at = s.slot_offset(bh, first + in_tile, slot);
+                     blocks[at] = static_cast<int32_t>(block);
                      scores[at] = score;
                    };
-                   for (int64_t j = range.begin; j < range.end; ++j) {
-                     if (contains(set, j)) put_slot(static_cast<int32_t>(j), row[j]);
-                   }
-                   while (slot < s.slots) put_slot(-1, 0);
+                   block_for(s.slots, [=](int64_t slot) { put_slot(slot, -1, 0); });
+                   pick_largest(columns, range.begin, range.end, s.slots, key, set);
+                   for_each_member(columns, set, [=](int64_t slot, int64_t j) { put_slot(slot, j, row[j]); });
                  });
 }
 

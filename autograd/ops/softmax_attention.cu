@@ -74,15 +74,21 @@ struct Tiles : TilePlace {
   }
 };
 
-/// The side of the tiles: whole chunks, so that the tiles of all queries have the same sizes.
-int64_t side_of(const Visible& visible) {
+/// Numbers that the scores of tiles may need.
+constexpr int64_t kMostScores = int64_t{64} << 20;
+
+/// The side of the tiles: whole chunks, so that the tiles of all queries have the same sizes. Tokens that
+/// follow a long past are few, and take more keys at once.
+int64_t side_of(const AttentionShape& s) {
   constexpr int64_t side = 256, longest_chunk = 512;
-  return visible.chunk > longest_chunk ? side : std::max<int64_t>(1, side / visible.chunk) * visible.chunk;
+  const int64_t chunk = s.visible.chunk > longest_chunk ? 1 : s.visible.chunk;
+  const int64_t most = s.past > 0 ? kMostScores / (s.batch * s.n_head * s.tokens) : 0;
+  return std::max<int64_t>(1, std::max(side, most) / chunk) * chunk;
 }
 
 /// The tile of the queries from row `row` on with the keys that they see `back` tiles before their own.
 Tiles tile_at(const AttentionShape& s, int64_t row, int64_t back) {
-  const int64_t side = side_of(s.visible);
+  const int64_t side = side_of(s);
   const int64_t query = s.past + row, queries = std::min(side, s.tokens - row);
   const int64_t begin = std::max(s.visible.first(query), query - back * side);
   const int64_t end = back == 0 ? query + queries : query - (back - 1) * side;
@@ -90,11 +96,11 @@ Tiles tile_at(const AttentionShape& s, int64_t row, int64_t back) {
 }
 
 /// Calls `work(tiles)` for tiles that together hold all queries with all keys that they see, as many of one
-/// size as need no more than `most` numbers; a query's own tile first, then backwards, and sinks at last.
+/// size as kMostScores allows; a query's own tile first, then backwards, and sinks at last.
 template <class Work>
-void for_each_tiles(const AttentionShape& s, const Work& work, int64_t most = int64_t{64} << 20) {
-  const int64_t side = side_of(s.visible);
-  const int64_t together = std::max<int64_t>(1, most / (s.batch * s.n_head * side * side));
+void for_each_tiles(const AttentionShape& s, const Work& work) {
+  const int64_t side = side_of(s);
+  const int64_t together = std::max<int64_t>(1, kMostScores / (s.batch * s.n_head * side * side));
   bool found = true;
   for (int64_t back = 0; found; ++back) {
     found = false;

@@ -65,4 +65,5 @@ T __shfl_up_sync(unsigned mask, T value, int lanes) {
 }
 inline unsigned __ballot_sync(unsigned mask, bool predicate) { return cuda_on_host::ballot(mask, predicate); }
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
+inline int __ffs(int x) { return __builtin_ffs(x); }
 // NOLINTEND
