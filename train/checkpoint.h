@@ -28,8 +28,8 @@ struct CheckpointParts {
   std::string gpt2_config = {};  // config.json of the GPT-2 that the model was imported from, if it was
 };
 
-/// Writes one self-verifying HDF5 file (DESIGN section 8); an older file of the name survives any failure.
-/// A parameter that is not finite is Error(nonfinite): such weights never replace good ones.
+/// Writes one self-verifying HDF5 file (data/verified_file.h); an older file of the name survives any
+/// failure. A parameter that is not finite is Error(nonfinite): such weights never replace good ones.
 void save_checkpoint(const std::string& path, const CheckpointParts& parts,
                      FileCalls calls = FileCalls::system(),
                      int64_t memory_limit = VerifiedWriter::kMemoryLimit);

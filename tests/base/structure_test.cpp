@@ -48,6 +48,33 @@ std::vector<std::string> quoted_includes(const std::string& text) {
 
 bool in_core(const fs::path& file) { return file.parent_path() == "autograd"; }
 
+/// The sections of docs/attention.md, "7.6", and its labels of formulas, "4.a".
+const std::set<std::string>& sections() {
+  static const auto found = [] {
+    std::set<std::string> all;
+    const std::string text = read_text(source_folder / "docs/attention.md");
+    static const std::regex heading("\n##+ ([0-9]+(\\.[0-9]+)?)|\\(([0-9]\\.[a-z])\\)");
+    for (std::sregex_iterator at(text.begin(), text.end(), heading), end; at != end; ++at)
+      all.insert((*at)[1].matched ? (*at)[1] : (*at)[3]);
+    return all;
+  }();
+  return found;
+}
+
+/// The sections that comments cite, also across the ends of their lines.
+std::vector<std::string> cited_sections(const std::string& text) {
+  static const std::regex line_end("\n *//+ ?"), number("[0-9]+(\\.[0-9a-z]+)?"),
+      citation("ATTENTION (sections? )?([0-9]+(\\.[0-9a-z]+)?(, | and )?)+");
+  const std::string joined = std::regex_replace(text, line_end, " ");
+  std::vector<std::string> cited;
+  for (std::sregex_iterator at(joined.begin(), joined.end(), citation), end; at != end; ++at) {
+    const std::string of_one = at->str();
+    for (std::sregex_iterator n(of_one.begin(), of_one.end(), number); n != end; ++n)
+      cited.push_back(n->str());
+  }
+  return cited;
+}
+
 // What breaks the rules in the file with path `file` from the root and content `text`.
 std::vector<std::string> violations(const fs::path& file, const std::string& text) {
   std::vector<std::string> bad;
@@ -66,6 +93,9 @@ std::vector<std::string> violations(const fs::path& file, const std::string& tex
   for (const char* clock : {"system_clock", "gettimeofday", "CLOCK_REALTIME", "high_resolution_clock"})
     if (first_folder(file) != "tests" && text.find(clock) != std::string::npos)
       bad.push_back(file.string() + ": " + clock + " may jump; base/clock.h has one that does not");
+  for (const std::string& section : cited_sections(text))
+    if (!sections().count(section))
+      bad.push_back(file.string() + ": docs/attention.md has no section " + section);
   const auto lines = std::count(text.begin(), text.end(), '\n');
   if (lines > most_lines) bad.push_back(file.string() + ": has " + std::to_string(lines) + " lines");
   return bad;
@@ -106,6 +136,9 @@ TEST(Structure, EveryRuleBites) {
   EXPECT_THAT(only("base/x.h", "#ifndef X\n"), HasSubstr("#pragma once"));
   EXPECT_THAT(only("base/x.cpp", "std::chrono::system_clock::now()"), HasSubstr("may jump"));
   EXPECT_THAT(only("base/x.cpp", std::string(401, '\n')), HasSubstr("401 lines"));
+  const std::string cites = "/// (ATTENTION";
+  EXPECT_THAT(violations("base/x.cpp", cites + "\n/// sections 7.1, 7.6 and 4.a) and 7.9"), IsEmpty());
+  EXPECT_THAT(only("base/x.cpp", cites + " sections 7.1 and\n/// 7.9)"), HasSubstr("no section 7.9"));
 }
 
 }  // namespace
