@@ -50,6 +50,10 @@ void print_sizes(const RunSetup& setup, const LanguageModel& model, const Traini
   std::printf("model   %s parameters: %lld layers, width %lld, %s\n",
               format_count(model.parameter_count()).c_str(), number(setup.model.n_layer),
               number(setup.model.n_embd), format_value(setup.model.attention).c_str());
+  if (!setup.train.init.empty()) std::printf("from    %s\n", setup.train.init.c_str());
+  if (!setup.train.teacher.empty())
+    std::printf("teacher %s, %s parameters, for %g of the loss\n", setup.train.teacher.c_str(),
+                format_count(teacher_parameters).c_str(), setup.train.teacher_weight);
   std::printf("data    %s\n", data.summary().c_str());
   std::printf("step    %lld tokens: batch_size %lld x grad_accum %lld x seq_len %lld\n",
               number(setup.train.batch_size * setup.train.grad_accum * setup.data.seq_len),

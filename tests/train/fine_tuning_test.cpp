@@ -125,7 +125,9 @@ TEST_F(FineTuning, ResumesBitForBitWithEverythingOn) {
 }
 
 TEST_F(FineTuning, AnotherTeacherIsRefusedOnResume) {
-  must_tune("run", "--train.init gpt2 --train.teacher gpt2 --train.max_steps 2");
+  const ShellResult first = tune("run", "--train.init gpt2 --train.teacher gpt2 --train.max_steps 2");
+  EXPECT_EQ(first.status, 0) << first.errors;
+  EXPECT_THAT(first.output, testing::AllOf(HasSubstr("from    gpt2\n"), HasSubstr("teacher gpt2, ")));
   must(
       "tapestry convert --from run/last.h5 --output gpt2 --to gpt2 ; rm -r gpt2 ; "
       "tapestry convert --from run/last.h5 --output gpt2 --to gpt2");
