@@ -18,9 +18,9 @@ struct AttentionMap {
   double density(double threshold) const;
 };
 
-/// Computed in float64 straight from the formulas (ATTENTION sections 1, 2, 3, 7.1 and 7.6), T x T, from the
-/// layer's parameters and `x`, the residual stream before its block, [1, T, C]. An attention whose output is
-/// no weighted sum of values (delta_net, hopfield, gau, states that are compressed or normed) is an
+/// Computed in float64 straight from the formulas (ATTENTION sections 1, 2, 3, 7.1, 7.6 and 7.7), T x T, from
+/// the layer's parameters and `x`, the residual stream before its block, [1, T, C]. An attention whose output
+/// is no weighted sum of values (delta_net, hopfield, gau, states that are compressed or normed) is an
 /// Error(usage).
 AttentionMap attention_map(const LanguageModel& model, const Config& config, const Tensor& x, int64_t layer,
                            int64_t head);

@@ -115,7 +115,7 @@ void score_tile(const RetrievalShape& s, const T* r, const T* h, int64_t first, 
            .transpose_b = true,
            .alpha = s.scale,
            .ldb = s.width(),
-           .precision = Precision::float32},
+           .precision = kChoicePrecision},
           rows.data(), h, scores);
 }
 

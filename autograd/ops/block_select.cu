@@ -61,7 +61,7 @@ void select_blocks(const RetrievalShape& s, const T* r, const T* h, int32_t* blo
     gather(s, r, first, rows);
     Gemm g{.m = kTokens, .n = columns, .k = d, .transpose_b = true, .alpha = s.scale};
     g.ldb = s.width();
-    g.precision = Precision::float32;
+    g.precision = kChoicePrecision;
     g.batch = {Gemm::Batch{s.batch, s.retrieving * kTokens * d, s.blocks() * s.width(),
                            s.retrieving * kTokens * columns},
                Gemm::Batch{s.retrieving, kTokens * d, d, kTokens * columns}};

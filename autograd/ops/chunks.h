@@ -14,6 +14,9 @@ constexpr int64_t finished_chunks(int64_t tokens, int64_t chunk) { return (token
 /// Chunks with equal keys are common, and rounding alone must not choose among them: chunk j is picked by its
 /// score plus j times this, tau of ATTENTION sections 7.1 and 7.6.
 constexpr double kTieBreak = 1e-5;
+/// Of the scores by which chunks and blocks are chosen, whatever other products are in: the parallel form and
+/// decoding, whose products have other sizes, choose alike.
+constexpr Precision kChoicePrecision = Precision::float32;
 
 /// Batched products over (sequence, head, chunk): where the operands of a Gemm lie that are rows of tokens
 /// [B, T, H w] or states [B, H, N, size].

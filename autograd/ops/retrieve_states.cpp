@@ -51,9 +51,10 @@ struct Retrieval {
 
   /// scores = alpha x y^T, x in the rows and y in the columns of the block.
   template <class T>
-  void outer(const ScoreBlock& b, Rows of, double alpha, const Tensor& x, const Tensor& y,
-             Tensor& scores) const {
+  void outer(const ScoreBlock& b, Rows of, double alpha, const Tensor& x, const Tensor& y, Tensor& scores,
+             Precision precision = product_precision()) const {
     Gemm g{.m = b.rows, .n = b.columns, .k = of.width, .transpose_b = true, .alpha = alpha};
+    g.precision = precision;
     g.lda = g.ldb = of.row;
     g.batch = over(of, of, of_scores(b));
     LAUNCH(x.device(), gemm<T>(g, x.data<T>() + b.first * of.row, y.data<T>(), scores.mutable_data<T>()));
@@ -80,7 +81,7 @@ struct Retrieval {
   template <class T>
   Tensor weights(const ScoreBlock& b, const Tensor& r, const Tensor& h) const {
     Tensor p = scores(b, r);
-    outer<T>(b, vectors(), scale, r, h, p);
+    outer<T>(b, vectors(), scale, r, h, p, kChoicePrecision);
     LAUNCH(p.device(), retrieval_weights<T>(b, p.mutable_data<T>(), topk));
     return p;
   }
@@ -143,6 +144,7 @@ Tensor retrieve_next_states(const Tensor& r, const Tensor& h, const Tensor& stat
   Tensor mixed = Tensor::empty({rows, row}, r.dtype(), r.device());
   Gemm score{.m = rows, .n = columns, .k = d, .transpose_b = true, .alpha = scale, .lda = width};
   score.ldb = width;
+  score.precision = kChoicePrecision;
   score.batch[0] = {n_head, d, d, rows * columns};
   Gemm mix{.m = rows, .n = size, .k = columns, .ldb = row, .ldc = row};
   mix.batch[0] = {n_head, rows * columns, size, size};

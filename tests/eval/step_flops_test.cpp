@@ -73,7 +73,7 @@ TEST(StepFlops, AttentionCountsVisiblePairs) {
                    of_pair * pairs({.chunk = 8, .reach = 0}));
 }
 
-TEST(StepFlops, ChunkedAttentionsCostWhatTheSpecificationSays) {
+TEST(StepFlops, ChunkedAttentionsCostWhatTheirFormulasSay) {
   const StepShape shape{.batch_size = 1, .seq_len = T, .training = false};
   const double d = C / H, c = 8, e = 2 * C, s = 16;
   const auto core = [&](const std::string& name, const Config& config) {
@@ -101,7 +101,7 @@ TEST(StepFlops, BsbrProjectsItsKeysOfChunksOnlyOnce) {
   EXPECT_DOUBLE_EQ(product_flops(model_with("bsbr"), state, true), standard + of_row * 2 * chunks);
 }
 
-TEST(StepFlops, BsbrCoreIsThatOfTheSpecification) {
+TEST(StepFlops, BsbrCoreCostsWhatItsFormulaSays) {
   const StepShape shape{.batch_size = 1, .seq_len = T, .training = false};
   const double c = 8, N = T / c, d = C / H, local = 4 * C * T * (c + 1) / 2;
   const auto core = [&](const Config& config) { return attention_flops(model_with("bsbr"), config, shape); };

@@ -7,6 +7,7 @@
 
 #include "autograd/pool.h"
 #include "autograd/tape.h"
+#include "tests/support/in_bf16.h"
 #include "tests/support/op_case.h"
 
 namespace tapestry::test {
@@ -118,6 +119,21 @@ TEST(RetrieveStates, NeverHoldsAllScores) {
   EXPECT_EQ(tape.saved_bytes(), r.bytes() + h.bytes() + f.bytes());
   tape.backward(mixed, states);
   EXPECT_LT(pool_stats(Device::cpu()).peak - before, chunks * chunks * 4 / 4);
+}
+
+// Rounded to bfloat16, some of these scores come in another order. State j holds the number j.
+TEST(RetrieveStates, ChoosesInFloat32WhateverThePrecision) {
+  SKIP_WITHOUT_BF16();
+  constexpr int64_t chunks = 1500, width = 64;
+  const Tensor r = random_tensor({1, chunks, width}, 1, DType::float32),
+               h = random_tensor({1, chunks, width}, 2, DType::float32);
+  std::vector<float> numbers;
+  for (int64_t j = 0; j < chunks; ++j) numbers.insert(numbers.end(), 4, static_cast<float>(j));
+  const Tensor states = Tensor::from(numbers, {1, 1, chunks, 4});
+  const auto chosen = [&] { return retrieve_states(r, h, states, 0.125, 1).values<float>(); };
+  const auto exact = chosen();
+  const InBf16 precision;
+  EXPECT_EQ(chosen(), exact);
 }
 
 TEST(RetrieveStates, RefusesWhatDoesNotFit) {
