@@ -18,8 +18,19 @@ struct Item {
   std::optional<std::string> text;
 };
 
+/// What Boost would refuse. It is not asked for its own message: that replaces placeholders in a text that
+/// may hold them again, without end.
+void check_values(const std::vector<std::string>& words) {
+  for (const std::string& word : words) {
+    if (word == "--") return;  // only plain words follow
+    check(!word.starts_with("--") || word.find('=') + 1 != word.size(), Exit::usage,
+          "nothing follows the equal sign of ", word);
+  }
+}
+
 std::vector<Item> take_apart(const std::vector<std::string>& words) {
   namespace style = po::command_line_style;
+  check_values(words);
   std::vector<Item> items;
   try {
     const auto parsed = po::command_line_parser(words)
@@ -31,8 +42,8 @@ std::vector<Item> take_apart(const std::vector<std::string>& words) {
       const bool has_text = !option.value.empty();
       items.push_back({option.string_key, has_text ? std::optional(option.value.front()) : std::nullopt});
     }
-  } catch (const po::error& error) {
-    fail(Exit::usage, error.what());
+  } catch (const po::error&) {
+    fail(Exit::usage, "options are written --key value");
   }
   return items;
 }

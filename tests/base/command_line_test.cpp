@@ -31,6 +31,14 @@ TEST(CommandLine, ReadsBothSpellings) {
   EXPECT_EQ(config.get(note_options()).note, "--x=y");
 }
 
+// Boost's message for these would never be done.
+TEST(CommandLine, AnEqualSignNeedsAValue) {
+  for (const std::string key : {"--net.lr", "--x%canonical_option%", "--%prefix%%option%", "--"}) {
+    EXPECT_THAT(error_of({"--net.lr", "1", key + "="}),
+                HasSubstr("nothing follows the equal sign of " + key));
+  }
+}
+
 TEST(CommandLine, WinsOverTheFile) {
   Config config;
   read_config_text("[block]\nchunk = 3\ndropout = 0.5\n", "run.ini", example_sections(), config);
